@@ -1,0 +1,74 @@
+"""What travels between the parts: a trial as it was read, and a batch of trials padded to one length.
+
+Shape legend, everywhere: B trials, T feature frames (20 ms), S encoder frames, U labels, V classes with blank,
+C feature channels, D model width, N state size.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+FRAME_MS = 20  # one feature frame
+
+
+@dataclass(frozen=True)
+class TrialKey:
+    """Where a trial stands: enough to name it in a warning and to find it again."""
+
+    session: str  # t15.2023.08.13
+    split: str  # train, val or test
+    group: str  # trial_0007, its HDF5 group
+    block: int
+    number: int  # trial_num within the block
+
+    def __str__(self) -> str:
+        return f"{self.session}/{self.split}/{self.group}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One attempt at one sentence. A test trial has neither labels nor a sentence."""
+
+    key: TrialKey
+    features: Tensor  # (T, C) float32
+    labels: Tensor | None  # (U,) int64, without blank and without padding
+    sentence: str | None
+
+
+class Batch(NamedTuple):
+    """Trials padded with zeros; the lengths say what is real."""
+
+    features: Tensor  # (B, T, C) float32
+    frame_lengths: Tensor  # (B,) int64
+    labels: Tensor  # (B, U) int64
+    label_lengths: Tensor  # (B,) int64
+    session_index: Tensor  # (B,) int64, -1 for a session that the model has not seen
+    keys: tuple[TrialKey, ...]
+    sentences: tuple[str | None, ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        return self._replace(**{f: v.to(device) for f, v in self._asdict().items() if isinstance(v, Tensor)})
+
+
+def collate(trials: list[Trial], session_index: dict[str, int]) -> Batch:
+    """Pad trials into a batch; a trial without labels gets length 0."""
+    none = torch.zeros(0, dtype=torch.int64)
+    labels = [none if trial.labels is None else trial.labels for trial in trials]
+    features = [trial.features for trial in trials]
+    pad = torch.nn.utils.rnn.pad_sequence
+    return Batch(
+        features=pad(features, batch_first=True),
+        frame_lengths=torch.tensor([len(f) for f in features]),
+        labels=pad(labels, batch_first=True),
+        label_lengths=torch.tensor([len(u) for u in labels]),
+        session_index=torch.tensor([session_index.get(trial.key.session, -1) for trial in trials]),
+        keys=tuple(trial.key for trial in trials),
+        sentences=tuple(trial.sentence for trial in trials),
+    )
+
+
+def length_mask(lengths: Tensor, size: int) -> Tensor:
+    """(B,) lengths to a (B, size) mask, true where a frame is real."""
+    return torch.arange(size, device=lengths.device)[None] < lengths[:, None]

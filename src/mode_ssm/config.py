@@ -1,0 +1,264 @@
+"""Every setting of MODE-SSM, its unit and its default, which stands here and nowhere else.
+
+The defaults are for T15 at full size. `encoder`, `predictor` and `joiner` are choices (`encoder=gru`); `experiment=...`
+applies one of the YAML files in conf/experiment. Lengths in frames are 20 ms feature frames unless said otherwise.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class BadTrial(StrEnum):
+    skip = "skip"
+    error = "error"
+
+
+@dataclass
+class DataConfig:
+    data_root: str = "data/raw/t15_copyTask_neuralData/hdf5_data_final"  # holds <participant>.YYYY.MM.DD/data_*.hdf5
+    max_sessions: int | None = None  # the first N in date order; null = all
+    on_bad_trial: BadTrial = BadTrial.skip  # skip names and counts each bad trial; error stops at the first
+    cache_dir: str | None = None  # where the index of a data root is kept; null = the user's cache folder
+    num_workers: int = 0  # reader processes; 0 reads in the training process
+
+
+class SessionLayer(StrEnum):
+    none = "none"
+    affine = "affine"  # a gain and a bias per channel
+    low_rank = "low_rank"  # affine + a rank-r residual over the channels
+    full = "full"  # a channels x channels matrix and a bias, as the NEJM baseline has
+
+
+class Smoothing(StrEnum):
+    centered = "centered"
+    causal = "causal"  # only past frames; adds a delay of about 2 sd
+
+
+@dataclass
+class PreprocessorConfig:
+    num_channels: int = 512
+    session_layer: SessionLayer = SessionLayer.low_rank
+    session_rank: int = 8
+    softsign: bool = True  # x / (1 + |x|) after the session layer
+    smoothing: Smoothing = Smoothing.centered
+    smoothing_sd_frames: float = 2.0  # Gaussian; 0 = none
+    patch_frames: int = 14
+    stride_frames: int = 4  # one encoder frame = 80 ms
+    dropout: float = 0.2
+
+
+@dataclass
+class AugmentationConfig:
+    """Applied to training features only, before the preprocessor."""
+
+    white_noise_sd: float = 0.4  # per value
+    constant_offset_sd: float = 0.1  # per trial and channel
+    max_cut_frames: int = 2  # first frames dropped, uniform in 0..max
+    time_masks: int = 10  # per trial
+    time_mask_max_fraction: float = 0.05  # of the trial's frames, each mask
+
+
+class Direction(StrEnum):
+    bidirectional = "bidirectional"
+    causal = "causal"
+
+
+@dataclass
+class EncoderConfig:
+    """What every encoder has."""
+
+    kind: str = "?"
+    direction: Direction = Direction.bidirectional
+    width: int = 512  # D
+    layers: int = 6
+    dropout: float = 0.3
+
+
+@dataclass
+class SSMEncoderConfig(EncoderConfig):
+    """Mamba-2 class layers (state-space duality)."""
+
+    kind: str = "ssm"
+    state_size: int = 64  # N
+    expansion: int = 2  # inner width = expansion * width
+    head_width: int = 64  # channels that share one dt and A
+    conv_frames: int = 4  # encoder frames of the short convolution
+    chunk_frames: int = 64  # encoder frames per chunk of the scan
+    dt_min: float = 0.02  # smallest initial step: the longest memory, 1 / (A dt) encoder frames
+    dt_max: float = 0.5
+    stochastic_depth: float = 0.1  # of the last layer; grows linearly from 0
+    activation_checkpointing: bool = False  # recompute whole layers in backward
+
+
+@dataclass
+class GRUEncoderConfig(EncoderConfig):
+    kind: str = "gru"
+
+
+@dataclass
+class PredictorConfig:
+    """What every predictor has."""
+
+    kind: str = "?"
+    width: int = 256
+    dropout: float = 0.2
+
+
+@dataclass
+class StatelessPredictorConfig(PredictorConfig):
+    kind: str = "stateless"
+    context: int = 2  # labels seen
+
+
+@dataclass
+class LSTMPredictorConfig(PredictorConfig):
+    kind: str = "lstm"
+
+
+@dataclass
+class JoinerConfig:
+    kind: str = "?"
+    width: int = 512  # of the sum of encoder and predictor; additive: unused
+
+
+class RNNTScaling(StrEnum):
+    sequence_length = "sequence_length"  # raw batch mean / max(mean S / 2, 1)
+    sqrt = "sqrt"  # raw batch mean / max(sqrt(mean S * mean U), 1)
+    label_length = "label_length"  # nats per label
+    none = "none"  # raw batch mean
+
+
+@dataclass
+class LossesConfig:
+    rnnt_scaling: RNNTScaling = RNNTScaling.sequence_length
+    fused: bool = True  # joiner and loss in one, without the (B, S, U+1, V) tensor; false = the plain reference
+    clamp: float = -1.0  # bound on each transducer gradient with respect to a logit; negative = none
+    fastemit_lambda: float = 0.0  # > 0 rewards early labels (Yu et al. 2021)
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW; biases, norms and the state-space parameters have no weight decay."""
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.98
+    eps: float = 1e-8
+    weight_decay: float = 1e-2
+
+
+@dataclass
+class ScheduleConfig:
+    """Linear warm-up, then a cosine over all stages; counted in updates, re-warmed at each stage switch."""
+
+    warmup_updates: int = 500
+    rewarm_updates: int = 100  # at the start of each later stage
+    final_lr_fraction: float = 0.02
+
+
+@dataclass
+class StageConfig:
+    name: str = "stage"
+    epochs: int = 1
+    ctc_weight: float = 1.0
+    rnnt_weight: float = 0.0
+    rnnt_ramp_updates: int = 0  # the transducer's weight rises from 0.1 of its value over so many updates
+
+
+class Precision(StrEnum):
+    float32 = "32-true"
+    bf16 = "bf16-mixed"
+
+
+class Resume(StrEnum):
+    never = "never"  # a run folder that holds a run already is an error
+    auto = "auto"  # continue from checkpoints/last where there is one
+
+
+@dataclass
+class TrainingConfig:
+    batch_size: int = 64  # trials
+    sessions_per_batch: int = 4
+    gradient_accumulation_steps: int = 1  # batches per update
+    max_grad_norm: float = 1.0
+    max_skipped_in_a_row: int = 10
+    precision: Precision = Precision.float32
+    accelerator: str = "auto"  # cpu, cuda or auto
+    devices: int = 1  # processes on this machine
+    seed: int = 0
+    resume: Resume = Resume.never
+    log_every_updates: int = 10  # console lines
+    checkpoint_every_updates: int = 200  # besides the end of each epoch
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    stages: list[StageConfig] = field(
+        default_factory=lambda: [
+            StageConfig(name="ctc_warmup", epochs=40, ctc_weight=1.0, rnnt_weight=0.0),
+            StageConfig(name="joint_train", epochs=80, ctc_weight=0.3, rnnt_weight=1.0),
+        ]
+    )
+
+
+@dataclass
+class ModelConfig:
+    """What a checkpoint needs to rebuild its model; the three choices are subclasses of what is written here."""
+
+    preprocessor: PreprocessorConfig = field(default_factory=PreprocessorConfig)
+    encoder: EncoderConfig = field(default_factory=SSMEncoderConfig)
+    predictor: PredictorConfig = field(default_factory=StatelessPredictorConfig)
+    joiner: JoinerConfig = field(default_factory=lambda: JoinerConfig(kind="tanh"))
+
+
+@dataclass
+class TrainConfig(ModelConfig):
+    """`mode-ssm train` and scripts/train.py."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    losses: LossesConfig = field(default_factory=LossesConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    output_dir: str | None = None  # the run folder; null = runs/<date and time>
+
+
+class Decoder(StrEnum):
+    ctc = "ctc"
+    rnnt = "rnnt"
+
+
+@dataclass
+class EvaluateConfig:
+    """`mode-ssm evaluate`."""
+
+    checkpoint: str = "???"  # a run folder (its best checkpoint) or a checkpoint folder
+    data: DataConfig = field(default_factory=DataConfig)
+    split: str = "val"
+    decoder: Decoder = Decoder.rnnt
+    beam_size: int = 1  # rnnt: 1 = greedy
+    max_labels_per_frame: int = 3  # rnnt: bound on labels in one encoder frame
+    batch_size: int = 16
+    corpus_csv: str | None = None  # a block list with Session/Date, Block and Corpus columns: PER by corpus
+    output_dir: str | None = None  # null = beside the checkpoint, in evaluation/<split>-<decoder>
+
+
+@dataclass
+class InspectConfig:
+    """`mode-ssm inspect`."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+
+
+@dataclass
+class SimulateConfig:
+    """`mode-ssm simulate`."""
+
+    out: str = "???"  # the data root to write
+    preset: str = "small"  # demo, small or t15
+    seed: int = 0
+
+
+CHOICES: dict[str, dict[str, Any]] = {
+    "encoder": {"ssm": SSMEncoderConfig, "gru": GRUEncoderConfig},
+    "predictor": {"stateless": StatelessPredictorConfig, "lstm": LSTMPredictorConfig},
+    "joiner": {"tanh": JoinerConfig(kind="tanh"), "additive": JoinerConfig(kind="additive")},
+}
