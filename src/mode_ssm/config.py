@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from omegaconf import MISSING
+
 
 class BadTrial(StrEnum):
     skip = "skip"
@@ -205,9 +207,9 @@ class ModelConfig:
     """What a checkpoint needs to rebuild its model; the three choices are subclasses of what is written here."""
 
     preprocessor: PreprocessorConfig = field(default_factory=PreprocessorConfig)
-    encoder: EncoderConfig = field(default_factory=SSMEncoderConfig)
-    predictor: PredictorConfig = field(default_factory=StatelessPredictorConfig)
-    joiner: JoinerConfig = field(default_factory=lambda: JoinerConfig(kind="tanh"))
+    encoder: EncoderConfig = MISSING
+    predictor: PredictorConfig = MISSING
+    joiner: JoinerConfig = MISSING
 
 
 @dataclass
@@ -230,7 +232,7 @@ class Decoder(StrEnum):
 class EvaluateConfig:
     """`mode-ssm evaluate`."""
 
-    checkpoint: str = "???"  # a run folder (its best checkpoint) or a checkpoint folder
+    checkpoint: str = MISSING  # a run folder (its best checkpoint) or a checkpoint folder
     data: DataConfig = field(default_factory=DataConfig)
     split: str = "val"
     decoder: Decoder = Decoder.rnnt
@@ -252,7 +254,7 @@ class InspectConfig:
 class SimulateConfig:
     """`mode-ssm simulate`."""
 
-    out: str = "???"  # the data root to write
+    out: str = MISSING  # the data root to write
     preset: str = "small"  # demo, small or t15
     seed: int = 0
 
