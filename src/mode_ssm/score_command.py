@@ -1,0 +1,81 @@
+"""`mode-ssm score`: the error rate between two columns of a CSV."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+from mode_ssm.errors import InputError
+from mode_ssm.scoring import ErrorRate, edit_counts, total, word_errors
+
+
+def _phoneme_errors(reference: str, hypothesis: str) -> ErrorRate:
+    return edit_counts(reference.split(), hypothesis.split())
+
+
+_UNITS: dict[str, Callable[[str, str], ErrorRate]] = {"phoneme": _phoneme_errors, "word": word_errors}
+
+
+def score(path: str | Path, *, reference: str, hypothesis: str, unit: str) -> dict[str, str | int | float]:
+    """Score each row's hypothesis against its reference; an empty hypothesis counts as deletions.
+
+    Phonemes are split at spaces and compared as they stand; words are normalised first.
+
+    Raises:
+        InputError: on an unknown unit, a file that is not a CSV with these columns, or references without any unit.
+    """
+    if unit not in _UNITS:
+        raise InputError(f"The unit '{unit}' is unknown; choose one of {', '.join(_UNITS)}.")
+    pairs = read_columns(path, reference, hypothesis)
+    pooled = total(_UNITS[unit](ref, hyp) for ref, hyp in pairs)
+    if pooled.reference_length == 0:
+        raise InputError(f"Column '{reference}' of {path} holds no {unit}, so there is nothing to divide by.")
+    return {
+        "unit": unit,
+        "rows": len(pairs),
+        "reference_length": pooled.reference_length,
+        "edits": pooled.edits,
+        "substitutions": pooled.substitutions,
+        "deletions": pooled.deletions,
+        "insertions": pooled.insertions,
+        "error_rate": pooled.rate,
+        "error_rate_percent": round(100 * pooled.rate, 2),
+    }
+
+
+def read_columns(path: str | Path, *columns: str) -> list[tuple[str, ...]]:
+    """Read the named columns of a CSV with a header, as text.
+
+    Raises:
+        InputError: on a file that is absent, empty, not UTF-8 text or not a table, or that lacks one of the columns.
+    """
+    rows = _read_table(path)
+    header = rows[0]
+    for column in columns:
+        if column not in header:
+            raise InputError(f"{path} has no column '{column}'; its columns are {', '.join(header)}.")
+        if header.count(column) > 1:
+            raise InputError(f"{path} has {header.count(column)} columns named '{column}'; rename all but one.")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise InputError(
+                f"Row {number} of {path} has {len(row)} cells but the header has {len(header)}; "
+                "put quotes around text that holds commas."
+            )
+    places = [header.index(column) for column in columns]
+    return [tuple(row[place] for place in places) for row in rows[1:]]
+
+
+def _read_table(path: str | Path) -> list[list[str]]:
+    """All rows that are not blank lines; the header is the first."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file, strict=True) if row]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); give an unpacked CSV file.") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is not a CSV: {error}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. Give the path of a CSV file.") from error
+    if not rows:
+        raise InputError(f"{path} is empty; a CSV with a header row is needed.")
+    return rows
