@@ -168,11 +168,6 @@ class StageConfig:
     rnnt_ramp_updates: int = 0  # the transducer's weight rises from 0.1 of its value over so many updates
 
 
-class Precision(StrEnum):
-    float32 = "32-true"
-    bf16 = "bf16-mixed"
-
-
 class Resume(StrEnum):
     never = "never"  # a run folder that holds a run already is an error
     auto = "auto"  # continue from checkpoints/last where there is one
@@ -185,7 +180,7 @@ class TrainingConfig:
     gradient_accumulation_steps: int = 1  # batches per update
     max_grad_norm: float = 1.0
     max_skipped_in_a_row: int = 10
-    precision: Precision = Precision.float32
+    precision: str = "32-true"  # or bf16-mixed: bfloat16 matrix products, losses and scan in float32 or better
     accelerator: str = "auto"  # cpu, cuda or auto
     devices: int = 1  # processes on this machine
     seed: int = 0
