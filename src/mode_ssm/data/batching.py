@@ -1,0 +1,77 @@
+"""Which trials go into which batch: pure functions of the entries, so that a resumed run finds the same batches."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+from mode_ssm.data.dataset import TrialEntry
+
+LENGTH_JITTER = 0.1  # relative; what is batched together changes from epoch to epoch at this cost in padding
+
+
+def epoch_batches(
+    entries: Sequence[TrialEntry], *, batch_size: int, sessions_per_batch: int, seed: int, epoch: int
+) -> list[list[int]]:
+    """Each trial once: batches of up to `batch_size` indices, of up to `sessions_per_batch` sessions, of like length.
+
+    The sessions are shuffled and cut into runs of `sessions_per_batch`; a run's trials are sorted by jittered length
+    and cut into batches; the batches are shuffled. There are ceil(trials / batch_size) batches, of one size within 1,
+    except where so few sessions hold fewer trials than that: then the number of batches may differ between epochs.
+    """
+    rng = random.Random(f"{seed}, {epoch}")
+    by_session: dict[str, list[int]] = defaultdict(list)
+    for index, entry in enumerate(entries):
+        by_session[entry.key.session].append(index)
+    sessions = list(by_session.values())
+    rng.shuffle(sessions)
+    for trials in sessions:
+        rng.shuffle(trials)
+    batches = []
+    remaining = len(entries)
+    while remaining:
+        taken, sizes = _take_run(sessions, sessions_per_batch, _even_sizes(remaining, batch_size))
+        remaining -= len(taken)
+        taken.sort(key=lambda index: entries[index].frames * rng.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER))
+        batches += _cut(taken, sizes)
+    rng.shuffle(batches)
+    return batches
+
+
+def sequential_batches(entries: Sequence[TrialEntry], batch_size: int) -> list[list[int]]:
+    """Each trial once, the longest first: least padding, and a lack of memory shows in the first batch."""
+    order = sorted(range(len(entries)), key=lambda index: -entries[index].frames)
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def _even_sizes(trials: int, batch_size: int) -> list[int]:
+    batches = -(-trials // batch_size)
+    return [(trials + place) // batches for place in range(batches)]
+
+
+def _take_run(sessions: list[list[int]], sessions_per_batch: int, sizes: list[int]) -> tuple[list[int], list[int]]:
+    """Remove from `sessions` as many whole batches as its first few sessions fill, and say their sizes.
+
+    What is left of the run's last session starts the next run. Where the run does not fill one batch, it is one.
+    """
+    run = [index for trials in sessions[:sessions_per_batch] for index in trials]
+    fitting: list[int] = []
+    while len(fitting) < len(sizes) and sum(fitting) + sizes[len(fitting)] <= len(run):
+        fitting.append(sizes[len(fitting)])
+    fitting = fitting or [len(run)]
+    count = sum(fitting)
+    left = count
+    while left:
+        trials = sessions[0][:left]
+        del sessions[0][:left]
+        left -= len(trials)
+        if not sessions[0]:
+            sessions.pop(0)
+    return run[:count], fitting
+
+
+def _cut(trials: list[int], sizes: list[int]) -> list[list[int]]:
+    batches, start = [], 0
+    for size in sizes:
+        batches.append(trials[start : start + size])
+        start += size
+    return batches

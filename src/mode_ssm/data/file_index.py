@@ -1,0 +1,61 @@
+"""What one HDF5 file holds: a Record of each good trial and a Problem of each bad one, without reading features."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from mode_ssm.data.hdf5 import open_file, reading
+from mode_ssm.data.problems import MalformedError, Problem
+from mode_ssm.data.trials import WRITE_AGAIN, Record, read_record
+
+_TRIAL_GROUP = re.compile(r"trial_(\d+)")
+
+
+@dataclass(frozen=True)
+class FileIndex:
+    size: int  # bytes
+    mtime_ns: int
+    records: tuple[Record, ...]  # by trial number
+    problems: tuple[Problem, ...]
+    others: tuple[str, ...]  # what lies beside the trial_NNNN groups, and is not read
+
+
+def scan_file(root: Path, session: str, split: str) -> FileIndex:
+    """Read the file <root>/<session>/data_<split>.hdf5.
+
+    Raises:
+        MalformedError: where it cannot be opened, or holds no trial group.
+    """
+    name = f"{session}/data_{split}.hdf5"
+    status = (root / name).stat()
+    with open_file(root / name) as file:
+        with reading("a table of contents"):
+            members = list(file)
+        trials = sorted((int(match[1]), match[0]) for match in map(_TRIAL_GROUP.fullmatch, members) if match)
+        if not trials:
+            raise MalformedError(
+                "holds no trial groups (trial_0000, trial_0001, ...)", "Put the session's HDF5 file in its place."
+            )
+        records, problems = [], []
+        for _, trial in trials:
+            try:
+                records.append(_scan_trial(file, trial, session, split))
+            except MalformedError as malformed:
+                problems.append(malformed.problem(name, trial))
+    others = tuple(member for member in members if not _TRIAL_GROUP.fullmatch(member))
+    return FileIndex(status.st_size, status.st_mtime_ns, tuple(records), tuple(problems), others)
+
+
+def _scan_trial(file: h5py.File, trial: str, session: str, split: str) -> Record:
+    return read_record(trial_group(file, trial), session, labelled=split != "test")[0]
+
+
+def trial_group(file: h5py.File, trial: str) -> h5py.Group:
+    """Raises: MalformedError, where the file has no such group."""
+    with reading("a link"):
+        group = file.get(trial)
+    if not isinstance(group, h5py.Group):
+        raise MalformedError("is not a group that can be read", WRITE_AGAIN)
+    return group

@@ -1,0 +1,122 @@
+"""The index of a data root: what every trial is, kept from run to run.
+
+It is kept as one JSON file per data root; each HDF5 file's part of it holds as long as that file's size and
+modification time do. Whatever is not as this module would have written it is read from the HDF5 files again.
+"""
+
+import functools
+import hashlib
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from mode_ssm.data.file_index import FileIndex, scan_file
+from mode_ssm.data.problems import MalformedError, Problem
+from mode_ssm.data.sessions import file_name
+from mode_ssm.data.trials import Record
+
+log = logging.getLogger(__name__)
+_FORMAT = 1  # of the JSON file; raised with each change of what is checked or kept
+_RECORD_TYPES = (str, int, int, int, int, (int, NoneType), int, (str, NoneType))
+
+
+@dataclass
+class SplitIndex:
+    files: dict[str, FileIndex] = field(default_factory=dict)  # session -> its file of the split
+    problems: list[Problem] = field(default_factory=list)  # of whole files, which have no FileIndex then
+    absent: list[str] = field(default_factory=list)  # sessions without a file of the split
+
+
+def index_split(root: Path, sessions: tuple[str, ...], split: str, cache_dir: str | None) -> SplitIndex:
+    """Index the split's file of each session, from the cache where the file has not changed since."""
+    cache = _cache_file(root, cache_dir)
+    known = {} if cache is None else _load(cache, root)
+    index = SplitIndex()
+    changed = False
+    for session in sessions:
+        name = file_name(session, split)
+        if not os.path.lexists(root / name):
+            index.absent.append(session)
+            continue
+        try:
+            found = known.get(name)
+            if found is None or not _is_current(found, root / name):
+                known[name] = found = scan_file(root, session, split)
+                changed = True
+            index.files[session] = found
+        except MalformedError as malformed:
+            index.problems.append(malformed.problem(name))
+    if changed and cache is not None:
+        _save(cache, root, known)
+    return index
+
+
+def _is_current(found: FileIndex, path: Path) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return (found.size, found.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+def _cache_file(root: Path, cache_dir: str | None) -> Path | None:
+    digest = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    if cache_dir is not None:
+        return Path(cache_dir) / f"{digest}.json"
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        folder = configured if configured.is_absolute() else Path("~/.cache").expanduser()
+    except RuntimeError:  # a user without a home
+        _warn_unkept("~/.cache", "this user has no home folder")
+        return None
+    return folder / "mode-ssm" / f"{digest}.json"
+
+
+def _load(cache: Path, root: Path) -> dict[str, FileIndex]:
+    """The kept index, or an empty one where it is absent, broken or of another root or format."""
+    try:
+        content = json.loads(cache.read_bytes())
+        if (content["format"], content["root"]) != (_FORMAT, str(root.resolve())):
+            return {}
+        return {name: _from_json(entry) for name, entry in content["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def _from_json(entry: dict[str, Any]) -> FileIndex:
+    """Raises: ValueError, TypeError or KeyError on anything that FileIndex could not have become."""
+    records = tuple(Record(*row) for row in entry["records"])
+    for record in records:
+        if not all(isinstance(value, kind) for value, kind in zip(record, _RECORD_TYPES, strict=True)):  # type: ignore[arg-type]
+            raise TypeError(record)
+    problems = tuple(Problem(**problem) for problem in entry["problems"])
+    others = tuple(str(other) for other in entry["others"])
+    return FileIndex(int(entry["size"]), int(entry["mtime_ns"]), records, problems, others)
+
+
+def _save(cache: Path, root: Path, files: dict[str, FileIndex]) -> None:
+    """Write beside, then rename: a reader, and a second process that writes, never see half a file."""
+    kept = {name: asdict(entry) for name, entry in sorted(files.items()) if (root / name).exists()}
+    beside = cache.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps({"format": _FORMAT, "root": str(root.resolve()), "files": kept}))
+        beside.replace(cache)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        _warn_unkept(str(cache.parent), error.strerror or str(error))
+
+
+@functools.cache
+def _warn_unkept(folder: str, reason: str) -> None:
+    """Once per folder and process."""
+    log.warning(
+        "The index of the data cannot be kept in %s (%s), so each start reads it from the HDF5 files again; "
+        "set data.cache_dir to a folder that can be written.",
+        folder,
+        reason,
+    )

@@ -1,0 +1,101 @@
+"""Read batches in order, in this process or ahead of it in worker processes; the order is the same."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from mode_ssm.batch import Batch, collate
+from mode_ssm.config import BadTrial
+from mode_ssm.data.dataset import TrialDataset
+from mode_ssm.data.problems import Problem
+from mode_ssm.errors import InputError
+
+BATCHES_AHEAD = 2  # per worker; each holds batch_size x T x C x 4 bytes of shared memory
+
+_Read = tuple[Batch | None, list[Problem]]
+
+
+class _Batches(Dataset[_Read]):
+    """Batches by place: what is good of each, and what is bad."""
+
+    def __init__(self, dataset: TrialDataset, batches: Sequence[Sequence[int]], session_index: dict[str, int]) -> None:
+        self.dataset = dataset
+        self.batches = batches
+        self.session_index = session_index
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, place: int) -> _Read:
+        found = [self.dataset.read(index) for index in self.batches[place]]
+        problems = [trial for trial in found if isinstance(trial, Problem)]
+        trials = [trial for trial in found if not isinstance(trial, Problem)]
+        return collate(trials, self.session_index) if trials else None, problems
+
+
+def read_batches(
+    dataset: TrialDataset,
+    batches: Sequence[Sequence[int]],
+    *,
+    session_index: dict[str, int],
+    num_workers: int,
+    on_problem: Callable[[Problem], None],
+) -> Iterator[Batch | None]:
+    """One item for each of `batches`, in order; bad trials drop out of it, and None stands for a batch of bad ones.
+
+    Draws nothing from the global random generators, so training is the same for any number of workers.
+
+    Raises:
+        InputError: on a bad trial with on_bad_trial=error, or where a worker process dies.
+    """
+    source = _Batches(dataset, batches, session_index)
+    for batch, problems in (
+        _from_workers(source, num_workers) if num_workers and batches else map(source.__getitem__, range(len(source)))
+    ):
+        for problem in problems:
+            if dataset.on_bad_trial is BadTrial.error:
+                raise InputError(str(problem))
+            on_problem(problem)
+        yield batch
+
+
+def _from_workers(source: _Batches, num_workers: int) -> Iterator[_Read]:
+    loader = DataLoader(
+        source,
+        batch_size=None,
+        num_workers=min(num_workers, len(source)),
+        prefetch_factor=BATCHES_AHEAD,
+        collate_fn=_unchanged,
+        generator=torch.Generator(),
+        multiprocessing_context=_worker_context(),
+    )
+    reads = iter(loader)
+    while True:
+        try:
+            read = next(reads)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "exited unexpectedly" not in str(error):
+                raise
+            raise InputError(
+                f"A reader process ended ({str(error).splitlines()[0]}), most likely for lack of (shared) memory; "
+                "lower data.num_workers (0 reads in the training process) or training.batch_size."
+            ) from error
+        yield read
+
+
+def _worker_context() -> multiprocessing.context.BaseContext:
+    """Workers that inherit neither threads nor a GPU from this process, and start fast after the first."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mode_ssm.data"])
+    return context
+
+
+def _unchanged(read: Any) -> Any:
+    return read

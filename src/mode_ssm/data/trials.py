@@ -1,0 +1,200 @@
+"""One trial's HDF5 group: the checks of everything but the features (a Record), and the features.
+
+The layout is T15's: `input_features` (T, C), and where the trial is labelled `seq_class_ids`, zero-padded, of which
+the first `seq_len` are labels; attributes n_time_steps, session, block_num, trial_num, seq_len, sentence_label.
+"""
+
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from mode_ssm.data.hdf5 import printable, reading
+from mode_ssm.data.problems import MalformedError
+from mode_ssm.phonemes import BLANK, NUM_CLASSES
+
+MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
+WRITE_AGAIN = "Write the trial again in the T15 layout, or remove it from the file."
+
+
+class Record(NamedTuple):
+    """What a trial is, without its features."""
+
+    group: str  # trial_0007
+    block: int
+    number: int  # trial_num within the block
+    frames: int  # T
+    channels: int  # C
+    labels: int | None  # U; None where the trial is not labelled
+    repeats: int  # pairs of equal neighbours among the labels: CTC needs a blank between them
+    sentence: str | None
+
+
+def read_record(group: h5py.Group, session: str, *, labelled: bool) -> tuple[Record, Tensor | None]:
+    """Check a trial's shapes, attributes and labels; returns them with the labels (U,) int64.
+
+    `session` is the folder's name; `labelled` says that the split cannot do without labels (train and val).
+
+    Raises:
+        MalformedError: on the first thing that breaks the layout.
+    """
+    frames, channels = _check_features(group)
+    _check_session(group, session)
+    labels = _read_labels(group, labelled=labelled)
+    record = Record(
+        group=group.name.rpartition("/")[2],
+        block=_integer(group, "block_num"),
+        number=_integer(group, "trial_num"),
+        frames=frames,
+        channels=channels,
+        labels=None if labels is None else len(labels),
+        repeats=0 if labels is None else int((labels[1:] == labels[:-1]).sum()),
+        sentence=_read_sentence(group),
+    )
+    return record, None if labels is None else torch.from_numpy(labels)
+
+
+def read_features(group: h5py.Group, record: Record) -> Tensor:
+    """(T, C) float32, of any floating dtype in the file.
+
+    Raises:
+        MalformedError: where they cannot be read, or hold NaN or infinity (or overflow float32).
+    """
+    values = np.empty((record.frames, record.channels), dtype=np.float32)
+    with reading("input_features"):
+        group["input_features"].read_direct(values)
+    features = torch.from_numpy(values)
+    finite = torch.isfinite(features)
+    if not finite.all():
+        frame, channel = (~finite).nonzero()[0].tolist()
+        count = int((~finite).sum())
+        raise MalformedError(
+            f"has {count} NaN or infinite feature values, the first at frame {frame}, channel {channel}",
+            "Repair the features, or remove the trial from the file.",
+        )
+    return features
+
+
+def _check_features(group: h5py.Group) -> tuple[int, int]:
+    dataset = _dataset(group, "input_features")
+    if dataset is None:
+        raise MalformedError("has no input_features", WRITE_AGAIN)
+    with reading("input_features"):
+        shape, dtype = dataset.shape, dataset.dtype
+    if dtype.kind != "f":
+        raise MalformedError(
+            f"has input_features of type {_type_name(dtype)}, needed is a floating-point type", WRITE_AGAIN
+        )
+    if shape is None or len(shape) != 2 or 0 in shape:
+        raise MalformedError(f"has input_features of shape {shape}, needed is (frames, channels)", WRITE_AGAIN)
+    frames, channels = shape
+    if frames > MAX_FRAMES:
+        raise MalformedError(f"has {frames} frames, more than {MAX_FRAMES} (30 minutes)", WRITE_AGAIN)
+    stated = _integer(group, "n_time_steps")
+    if stated != frames:
+        raise MalformedError(f"has {frames} frames of features but n_time_steps={stated}", WRITE_AGAIN)
+    return frames, channels
+
+
+def _check_session(group: h5py.Group, folder: str) -> None:
+    session = _text(group, "session")
+    if session is None:
+        raise MalformedError("has no attribute session", WRITE_AGAIN)
+    if session != folder:
+        raise MalformedError(
+            f"says session={printable(session)} but lies in the folder {folder}",
+            "Move the file to its session's folder, or correct the attribute.",
+        )
+
+
+def _read_labels(group: h5py.Group, *, labelled: bool) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    dataset = _dataset(group, "seq_class_ids")
+    if dataset is None:
+        if labelled:
+            raise MalformedError("has no seq_class_ids, and only a test trial can do without labels", WRITE_AGAIN)
+        return None
+    with reading("seq_class_ids"):
+        shape, dtype = dataset.shape, dataset.dtype
+    if dtype.kind not in "iu" or shape is None or len(shape) != 1:
+        raise MalformedError(
+            f"has seq_class_ids of type {_type_name(dtype)} and shape {shape}, needed is one row of integers",
+            WRITE_AGAIN,
+        )
+    count = _integer(group, "seq_len")
+    if not 0 < count <= shape[0]:
+        raise MalformedError(
+            f"has seq_len={count}, needed is 1 to {shape[0]}, the length of seq_class_ids", WRITE_AGAIN
+        )
+    with reading("seq_class_ids"):
+        labels = dataset[:count].astype(np.int64)
+    return _check_labels(labels)
+
+
+def _check_labels(labels: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    bad = np.flatnonzero((labels <= BLANK) | (labels >= NUM_CLASSES))
+    if len(bad):
+        label, place = labels[bad[0]], bad[0]
+        what = "the blank (0)" if label == BLANK else f"{label}"
+        raise MalformedError(f"has {what} as label {place}, needed are labels of 1 to {NUM_CLASSES - 1}", WRITE_AGAIN)
+    return labels
+
+
+def _read_sentence(group: h5py.Group) -> str | None:
+    """The attribute sentence_label, or else the ASCII codes of `transcription`, or else None."""
+    sentence = _text(group, "sentence_label")
+    if sentence is not None:
+        return sentence
+    dataset = _dataset(group, "transcription")
+    if dataset is None:
+        return None
+    with reading("transcription"):
+        codes = np.asarray(dataset[()])
+    if codes.dtype.kind not in "iu" or codes.ndim != 1 or (len(codes) and not 0 <= codes.min() <= codes.max() < 128):
+        raise MalformedError("has a transcription that is no row of ASCII codes", WRITE_AGAIN)
+    return bytes(codes.astype(np.uint8)).partition(b"\0")[0].decode("ascii").strip()
+
+
+def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:
+    with reading(name):
+        if name not in group:
+            return None
+        dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise MalformedError(f"has {name} as a group, needed is a data set", WRITE_AGAIN)
+    return dataset
+
+
+def _attribute(group: h5py.Group, name: str) -> Any:
+    with reading(f"an attribute {name}"):
+        if name not in group.attrs:
+            return None
+        value = group.attrs[name]
+    return value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def _integer(group: h5py.Group, name: str) -> int:
+    value = _attribute(group, name)
+    if value is None:
+        raise MalformedError(f"has no attribute {name}", WRITE_AGAIN)
+    if isinstance(value, np.floating) and np.isfinite(value) and value == np.floor(value):
+        return int(value)  # MATLAB writes every number so
+    if not isinstance(value, np.integer):
+        raise MalformedError(f"has {name}={printable(str(value), 40)}, needed is a whole number", WRITE_AGAIN)
+    return int(value)
+
+
+def _text(group: h5py.Group, name: str) -> str | None:
+    value = _attribute(group, name)
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
+    if value is None:
+        return None
+    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):  # undecodable bytes
+        raise MalformedError(f"has {name}={printable(str(value), 40)}, needed is text", WRITE_AGAIN)
+    return value
+
+
+def _type_name(dtype: np.dtype[Any]) -> str:
+    return "string" if dtype.kind in "SUO" else str(dtype)
