@@ -1,0 +1,74 @@
+"""From recorded features to encoder frames: smoothing, the session's correction, and patches of several frames."""
+
+from typing import TypeVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mode_ssm.batch import length_mask
+from mode_ssm.config import PreprocessorConfig, SessionLayer
+from mode_ssm.models.session_layer import SessionTransform
+from mode_ssm.models.smoothing import GaussianSmoothing
+
+Frames = TypeVar("Frames", int, Tensor)
+
+
+def encoder_frames(config: PreprocessorConfig, frames: Frames) -> Frames:
+    """Say how many encoder frames so many feature frames give: one for each whole patch.
+
+    >>> encoder_frames(PreprocessorConfig(patch_frames=14, stride_frames=4), 891)
+    220
+    """
+    whole = (frames - config.patch_frames) // config.stride_frames + 1
+    return whole.clamp(min=0) if isinstance(whole, Tensor) else max(whole, 0)
+
+
+class Preprocessor(nn.Module):
+    """Smooth, correct for the session, squash, cut into overlapping patches, and project to the model's width.
+
+    Smoothing comes first: it is linear, as the session's map is, and so needs no gradient. An encoder frame s is the
+    patch of the feature frames s * stride ... s * stride + patch - 1; a patch that reaches into padding is not made.
+    """
+
+    def __init__(self, config: PreprocessorConfig, *, num_sessions: int, width: int) -> None:
+        super().__init__()
+        self.config = config
+        self.smoothing = (
+            GaussianSmoothing(config.smoothing, config.smoothing_sd_frames) if config.smoothing_sd_frames > 0 else None
+        )
+        self.session = (
+            None
+            if config.session_layer is SessionLayer.none
+            else SessionTransform(
+                config.session_layer,
+                num_sessions=num_sessions,
+                channels=config.num_channels,
+                rank=config.session_rank,
+            )
+        )
+        self.patches = nn.Linear(config.patch_frames * config.num_channels, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def encoder_frames(self, frames: Frames) -> Frames:
+        return encoder_frames(self.config, frames)
+
+    def forward(self, features: Tensor, frame_lengths: Tensor, session_index: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn (B, T, C) features into (B, S, D) frames and their (B,) lengths; what lies in padding never matters."""
+        mask = length_mask(frame_lengths, features.shape[1])
+        features = features.masked_fill(~mask[..., None], 0.0)
+        if self.smoothing is not None:
+            features = self.smoothing(features, mask)
+        return self.project(self.correct(features, session_index)), self.encoder_frames(frame_lengths)
+
+    def correct(self, features: Tensor, session_index: Tensor) -> Tensor:
+        if self.session is not None:
+            features = self.session(features, session_index)
+        return F.softsign(features) if self.config.softsign else features
+
+    def project(self, features: Tensor) -> Tensor:
+        if features.shape[1] < self.config.patch_frames:
+            return features.new_zeros(features.shape[0], 0, self.patches.out_features)
+        patches = features.unfold(1, self.config.patch_frames, self.config.stride_frames)
+        frames: Tensor = self.dropout(self.norm(self.patches(patches.transpose(2, 3).flatten(2))))
+        return frames

@@ -1,0 +1,60 @@
+"""The input transform of each recording session: electrodes drift and die, so each day gets its own correction."""
+
+import torch
+from torch import Tensor, nn
+
+from mode_ssm.config import SessionLayer
+
+
+class SessionTransform(nn.Module):
+    """A linear map over the channels, one for each session, that starts as the identity.
+
+    Every parameter is a difference from the identity, so weight decay pulls a session towards the shared input.
+
+    - affine: x * (1 + gain) + bias
+    - low_rank: affine + (x U) V with r columns in U
+    - full: x + x W + bias
+
+    A session that the model has not seen (index -1) gets the mean of the learnt maps, which is exactly the mean of
+    their outputs; it is computed without gradient, for in training every session is known.
+    """
+
+    def __init__(self, kind: SessionLayer, *, num_sessions: int, channels: int, rank: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.bias = nn.Parameter(torch.zeros(num_sessions, channels))
+        if kind is SessionLayer.full:
+            self.matrix = nn.Parameter(torch.zeros(num_sessions, channels, channels))
+        else:
+            self.gain = nn.Parameter(torch.zeros(num_sessions, channels))
+        if kind is SessionLayer.low_rank:
+            self.down = nn.Parameter(torch.randn(num_sessions, channels, rank) / channels**0.5)
+            self.up = nn.Parameter(torch.zeros(num_sessions, rank, channels))
+
+    def forward(self, features: Tensor, session_index: Tensor) -> Tensor:
+        """Transform (B, T, C) features by the maps of their (B,) sessions."""
+        unseen = session_index < 0
+        if not unseen.any():
+            return self._known(features, session_index)
+        out = self._known(features, session_index.clamp(min=0))
+        with torch.no_grad():
+            mean = self._mean(features[unseen])
+        return out.index_put((unseen,), mean.to(out.dtype))
+
+    def _known(self, x: Tensor, index: Tensor) -> Tensor:
+        bias = self.bias[index, None]
+        if self.kind is SessionLayer.full:
+            return x + torch.baddbmm(bias.to(x.dtype), x, self.matrix[index].to(x.dtype))
+        out = torch.addcmul(bias, x, 1 + self.gain[index, None])
+        if self.kind is SessionLayer.low_rank:
+            out = torch.baddbmm(out, torch.bmm(x, self.down[index]), self.up[index])
+        return out
+
+    def _mean(self, x: Tensor) -> Tensor:
+        bias = self.bias.mean(0)
+        if self.kind is SessionLayer.full:
+            return x + x @ self.matrix.mean(0) + bias
+        out = torch.addcmul(bias, x, 1 + self.gain.mean(0))
+        if self.kind is SessionLayer.low_rank:
+            out = out + x @ torch.einsum("scr,srd->cd", self.down, self.up) / len(self.bias)
+        return out
