@@ -1,0 +1,59 @@
+"""The training objective: ctc_weight * CTC + rnnt_weight * scaled RNN-T, in units that can be compared.
+
+PyTorch's CTC "mean" is in nats per label; the raw RNN-T mean is in nats per trial, larger by the number of labels.
+That difference of units, not a broken loss, is why a raw RNN-T loss stands at thousands beside a CTC loss of tens.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import ctc_loss
+
+from mode_ssm.config import RNNTScaling
+from mode_ssm.phonemes import BLANK
+
+
+class UpdateSize(NamedTuple):
+    """Counts over all trials of one optimizer update, however many batches and processes they come in."""
+
+    trials: int
+    encoder_frames: int  # sum of S
+    labels: int  # sum of U
+
+    def __add__(self, other: object) -> "UpdateSize":
+        assert isinstance(other, UpdateSize)
+        return UpdateSize(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def ctc_nats_per_label(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
+    """CTC of each trial divided by its number of labels (at least 1).
+
+    Args:
+        log_probs: (B, S, V); labels: (B, U); the lengths: (B,).
+
+    Returns:
+        (B,); infinite where the labels do not fit into the frames.
+    """
+    nats = ctc_loss(log_probs.transpose(0, 1), labels, frame_lengths, label_lengths, blank=BLANK, reduction="none")
+    return nats / label_lengths.clamp(min=1)
+
+
+def rnnt_divisor(scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize) -> Tensor:
+    """What each trial's raw RNN-T nats are divided by, (B,).
+
+    The batch schemes take their means over the whole update, so that four accumulated batches of one trial give the
+    gradient of one batch of four.
+    """
+    mean_frames, mean_labels = size.encoder_frames / size.trials, size.labels / size.trials
+    match scaling:
+        case RNNTScaling.sequence_length:
+            divisor = max(mean_frames / 2, 1.0)
+        case RNNTScaling.sqrt:
+            divisor = max(math.sqrt(mean_frames * mean_labels), 1.0)
+        case RNNTScaling.label_length:
+            return label_lengths.clamp(min=1).to(torch.float64)
+        case RNNTScaling.none:
+            divisor = 1.0
+    return torch.full_like(label_lengths, 1, dtype=torch.float64) * divisor
