@@ -1,0 +1,1 @@
+"""Searches for label sequences; they see log-probabilities and callables, never a model."""

@@ -1,0 +1,88 @@
+"""Labels from CTC log-probabilities: the best path, and the prefix probabilities that a joint search adds.
+
+Graves et al. 2006, Connectionist temporal classification, sections 3.1 and 3.2; the prefix recursion over time is
+Watanabe et al. 2017, Hybrid CTC/attention architecture, section III-C.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mode_ssm.phonemes import BLANK
+
+Floats = NDArray[np.float64]
+
+
+def ctc_greedy(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
+    """Decode each trial by its best class a frame: repeats are merged, then blanks dropped.
+
+    log_probs (B, S, V) may be logits as well; frames past a trial's length are ignored.
+    """
+    best = log_probs.argmax(dim=-1).cpu()
+    paths = [row[:length].unique_consecutive().tolist() for row, length in zip(best, lengths.tolist(), strict=True)]
+    return [[label for label in path if label != BLANK] for path in paths]
+
+
+class PrefixState(NamedTuple):
+    """Log-probabilities of having emitted exactly a prefix within the first t frames, t = 0..S."""
+
+    last: int  # the prefix's last label, BLANK for the empty one
+    ends_in_label: Floats  # (S + 1,) the path's frame t holds the last label
+    ends_in_blank: Floats  # (S + 1,)
+    prefix: float  # of all label sequences that begin with the prefix
+
+    @property
+    def whole(self) -> float:
+        """Log-probability that the prefix is the trial's whole label sequence."""
+        return float(np.logaddexp(self.ends_in_label[-1], self.ends_in_blank[-1]))
+
+
+class CTCPrefixScorer:
+    """log P(prefix ...) of one trial, grown a label at a time; vectorised over the next label and over time.
+
+    log_probs (S, V), normalised over V.
+    """
+
+    def __init__(self, log_probs: NDArray[np.floating]) -> None:
+        self._log_probs = np.asarray(log_probs, dtype=np.float64)
+        # A finite floor, so that a sum over frames can be taken away again.
+        self._log_probs = np.maximum(self._log_probs, -1e3)
+        self._sums = np.concatenate([np.zeros((1, self._log_probs.shape[1])), self._log_probs.cumsum(axis=0)])
+
+    def start(self) -> PrefixState:
+        """Describe the empty prefix: blanks only, and every label sequence begins with it."""
+        return PrefixState(BLANK, np.full(len(self._sums), -np.inf), self._sums[:, BLANK].copy(), 0.0)
+
+    def scores(self, state: PrefixState) -> Floats:
+        """(V,) log-probability of the prefix with each label appended; blank is minus infinity."""
+        entering = self._ready(state)[:, None] + self._log_probs
+        if state.last != BLANK:
+            entering[:, state.last] = self._entering(state, state.last)
+        entering[:, BLANK] = -np.inf
+        result: Floats = np.logaddexp.reduce(entering, axis=0)
+        return result
+
+    def extend(self, state: PrefixState, label: int) -> PrefixState:
+        """Append one label. Both sums over time are first-order recurrences, solved by a running log-sum."""
+        entering = self._entering(state, label)
+        in_label = self._run(entering, label)
+        in_blank = self._run(in_label[:-1] + self._log_probs[:, BLANK], BLANK)
+        return PrefixState(label, in_label, in_blank, float(np.logaddexp.reduce(entering)))
+
+    def _ready(self, state: PrefixState) -> Floats:
+        """(S,) the prefix is complete before frame t."""
+        ready: Floats = np.logaddexp(state.ends_in_label, state.ends_in_blank)[:-1]
+        return ready
+
+    def _entering(self, state: PrefixState, label: int) -> Floats:
+        """(S,) frame t emits the label for the first time; a repeated label needs a blank before it."""
+        ready = state.ends_in_blank[:-1] if label == state.last else self._ready(state)
+        entering: Floats = ready + self._log_probs[:, label]
+        return entering
+
+    def _run(self, entering: Floats, symbol: int) -> Floats:
+        """(S + 1,) solution of r[t] = logaddexp(r[t-1] + log p(symbol at t), entering[t]), r[0] = -inf."""
+        held = self._sums[1:, symbol]
+        return np.concatenate([[-np.inf], held + np.logaddexp.accumulate(entering - held)])
