@@ -120,8 +120,24 @@ class LSTMPredictorConfig(PredictorConfig):
 
 @dataclass
 class JoinerConfig:
+    """What every joiner has."""
+
     kind: str = "?"
-    width: int = 512  # of the sum of encoder and predictor; additive: unused
+
+
+@dataclass
+class TanhJoinerConfig(JoinerConfig):
+    """logits = W tanh(encoder + predictor) + b."""
+
+    kind: str = "tanh"
+    width: int = 512
+
+
+@dataclass
+class AdditiveJoinerConfig(JoinerConfig):
+    """logits = encoder + predictor: cheaper, with no interaction of the two."""
+
+    kind: str = "additive"
 
 
 class RNNTScaling(StrEnum):
@@ -252,10 +268,15 @@ class SimulateConfig:
     out: str = MISSING  # the data root to write
     preset: str = "small"  # demo, small or t15
     seed: int = 0
+    max_sessions: int | None = None  # the first N in date order; null = all of the preset
+    lexicon: str | None = None  # a CMU-format dictionary; null = the package's own
+    drift_days: float = 250.0  # after so many days 1/e of an electrode's tuning is left
+    spike_regularity: float = 1.0  # shape of the inter-spike intervals: 1 Poisson, > 1 refractory, < 1 bursting
+    workers: int | None = None  # processes; null = one per core
 
 
 CHOICES: dict[str, dict[str, Any]] = {
     "encoder": {"ssm": SSMEncoderConfig, "gru": GRUEncoderConfig},
     "predictor": {"stateless": StatelessPredictorConfig, "lstm": LSTMPredictorConfig},
-    "joiner": {"tanh": JoinerConfig(kind="tanh"), "additive": JoinerConfig(kind="additive")},
+    "joiner": {"tanh": TanhJoinerConfig, "additive": AdditiveJoinerConfig},
 }

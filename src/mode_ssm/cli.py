@@ -1,0 +1,99 @@
+"""The command line. Most commands take settings as key=value words; what each does stands in a module of its own.
+
+Exit status: 0 done; 1 `inspect` found something wrong; 2 the input was wrong, with one sentence on stderr; 143 stopped.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from mode_ssm.config import EvaluateConfig, InspectConfig, SimulateConfig, TrainConfig
+from mode_ssm.errors import InputError
+from mode_ssm.settings import read_settings
+from mode_ssm.settings_help import settings_help
+
+
+class Command(NamedTuple):
+    """A command of settings: `run` names module:function, imported late because some imports take seconds."""
+
+    schema: type
+    run: str
+    purpose: str
+
+
+COMMANDS = {
+    "simulate": Command(SimulateConfig, "simulation:simulate", "write simulated recordings in the T15 layout"),
+    "inspect": Command(InspectConfig, "inspection:inspect", "print what a data root holds and what is wrong with it"),
+    "train": Command(TrainConfig, "training.loop:train", "train a network in stages: CTC alone, then CTC and RNN-T"),
+    "evaluate": Command(EvaluateConfig, "evaluation:evaluate", "decode a labelled split and print its error rates"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; {self.prog} --help tells how it is used.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; wrong input ends with one sentence on stderr and status 2."""
+    try:
+        options = _parser().parse_args(arguments)
+        sys.exit(options.run(options))
+    except InputError as error:
+        print(f"mode-ssm: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("mode-ssm: stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="mode-ssm", description="Brain recordings of attempted speech to phonemes and words.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    demo = commands.add_parser("demo", help="simulate, train and show what was learnt: about three minutes")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder of the data and the run; default: demo")
+    demo.set_defaults(run=_demo)
+    for name, command in COMMANDS.items():
+        entry = commands.add_parser(
+            name,
+            help=command.purpose,
+            description=f"{command.purpose[0].upper()}{command.purpose[1:]}.",
+            epilog=settings_help(command.schema),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        entry.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings, listed below")
+        entry.set_defaults(run=_with_settings(command))
+    score = commands.add_parser("score", help="print the error rate between two columns of a CSV as JSON")
+    score.add_argument("file", type=Path, help="a CSV with a header")
+    score.add_argument("--reference", required=True, help="the column with what was said")
+    score.add_argument("--hypothesis", required=True, help="the column with what was decoded")
+    score.add_argument("--unit", default="phoneme", help="phoneme (symbols between spaces) or word (normalised first)")
+    score.set_defaults(run=_score)
+    return parser
+
+
+def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
+        config = read_settings(command.schema, options.settings)
+        module, function = command.run.split(":")
+        status = getattr(import_module(f"mode_ssm.{module}"), function)(config)
+        return status if isinstance(status, int) else 0
+
+    return run
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from mode_ssm.demo import demo
+
+    demo(options.out)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from mode_ssm.score_command import score
+
+    result = score(options.file, reference=options.reference, hypothesis=options.hypothesis, unit=options.unit)
+    print(json.dumps(result, indent=2))

@@ -1,0 +1,75 @@
+"""The whole network: features (B, T, C) -> preprocessor -> encoder -> CTC head, and predictor + joiner."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mode_ssm.batch import Batch
+from mode_ssm.config import ModelConfig
+from mode_ssm.models.encoder import build_encoder
+from mode_ssm.models.joiner import build_joiner
+from mode_ssm.models.predictor import State, build_predictor
+from mode_ssm.models.preprocessor import Preprocessor
+from mode_ssm.phonemes import NUM_CLASSES
+
+
+class Encoded(NamedTuple):
+    frames: Tensor  # (B, S, D)
+    lengths: Tensor  # (B,)
+
+
+class TransducerInputs(NamedTuple):
+    """The two sides of the joiner, projected to its width J."""
+
+    encoder: Tensor  # (B, S, J)
+    predictor: Tensor  # (B, U+1, J)
+
+
+class ModeSSM(nn.Module):
+    """A brain-to-text network with two heads over one encoder.
+
+    Args:
+        config: sizes and kinds of the parts.
+        num_sessions: sessions with parameters of their own; index -1 stands for any other.
+    """
+
+    def __init__(self, config: ModelConfig, num_sessions: int) -> None:
+        super().__init__()
+        width = config.encoder.width
+        self.preprocessor = Preprocessor(config.preprocessor, num_sessions=num_sessions, width=width)
+        self.encoder = build_encoder(config.encoder)
+        self.ctc_head = nn.Linear(width, NUM_CLASSES)
+        self.predictor = build_predictor(config.predictor)
+        self.joiner = build_joiner(config.joiner, width, config.predictor.width)
+
+    def encode(self, batch: Batch) -> Encoded:
+        """Features of a batch to encoder frames; a trial's frames do not depend on the other trials."""
+        frames, lengths = self.preprocessor(batch.features, batch.frame_lengths, batch.session_index)
+        return Encoded(self.encoder(frames, lengths), lengths)
+
+    def ctc_log_probs(self, frames: Tensor) -> Tensor:
+        """Encoder frames (B, S, D) to (B, S, V) log-probabilities, float32 or better also under autocast."""
+        logits = self.ctc_head(frames)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
+
+    def transducer_inputs(self, frames: Tensor, labels: Tensor) -> TransducerInputs:
+        """Encoder frames (B, S, D) and labels (B, U) to the two sides of the joiner."""
+        return TransducerInputs(
+            self.joiner.encoder_projection(frames), self.joiner.predictor_projection(self.predictor(labels))
+        )
+
+    # The three callables of transducer search.
+
+    def initial(self, hypotheses: int) -> State:
+        return self.predictor.initial_state(hypotheses)
+
+    def predict(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
+        """(N,) labels to (N, J) and the next state of the predictor."""
+        output, state = self.predictor.step(labels, state)
+        return self.joiner.predictor_projection(output), state
+
+    def join(self, encoder: Tensor, predictor: Tensor) -> Tensor:
+        """Projected (N, J) and (N, J) to (N, V) log-probabilities."""
+        logits = self.joiner.logits(encoder, predictor)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)

@@ -1,0 +1,82 @@
+"""The predictor: what the transducer knows of the labels so far (Graves 2012, section 2.3).
+
+Both kinds give the same interface: `forward` over whole label sequences in training, `step` in search. A state is a
+tuple of tensors whose first dimension is the hypothesis, so that search can pick and repeat hypotheses by indexing.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from mode_ssm.config import LSTMPredictorConfig, PredictorConfig, StatelessPredictorConfig
+from mode_ssm.errors import InputError
+from mode_ssm.phonemes import BLANK, NUM_CLASSES
+
+State = tuple[Tensor, ...]
+
+
+class StatelessPredictor(nn.Module):
+    """Sees the last `context` labels and nothing else (Ghodsi et al. 2020); before the first label it sees blanks."""
+
+    def __init__(self, config: StatelessPredictorConfig) -> None:
+        super().__init__()
+        self.context = config.context
+        self.embedding = nn.Embedding(NUM_CLASSES, config.width)
+        self.mix = nn.Linear(config.context * config.width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
+        history = nn.functional.pad(labels, (self.context, 0), value=BLANK)
+        return self._from_windows(history.unfold(1, self.context, 1))
+
+    def initial_state(self, hypotheses: int) -> State:
+        device = self.embedding.weight.device
+        return (torch.full((hypotheses, self.context - 1), BLANK, dtype=torch.int64, device=device),)
+
+    def step(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
+        """(N,) last labels, blank at the start, to (N, P) and the next state."""
+        window = torch.cat([state[0], labels[:, None]], dim=1)
+        return self._from_windows(window), (window[:, 1:],)
+
+    def _from_windows(self, windows: Tensor) -> Tensor:
+        embedded = self.dropout(self.embedding(windows)).flatten(-2)
+        return torch.relu(self.mix(embedded))
+
+
+class LSTMPredictor(nn.Module):
+    """One LSTM layer over all labels so far; it can memorise prompts, so compare unseen sentences."""
+
+    def __init__(self, config: LSTMPredictorConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(NUM_CLASSES, config.width)
+        self.lstm = nn.LSTM(config.width, config.width, batch_first=True)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
+        started = nn.functional.pad(labels, (1, 0), value=BLANK)
+        output, _ = self.lstm(self.dropout(self.embedding(started)))
+        return self.dropout(output)
+
+    def initial_state(self, hypotheses: int) -> State:
+        zeros = self.embedding.weight.new_zeros(hypotheses, self.lstm.hidden_size)
+        return zeros, zeros
+
+    def step(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
+        """(N,) last labels, blank at the start, to (N, P) and the next state."""
+        embedded = self.dropout(self.embedding(labels))[:, None]
+        output, (hidden, cell) = self.lstm(embedded, (state[0][None], state[1][None]))
+        return self.dropout(output[:, 0]), (hidden[0], cell[0])
+
+
+Predictor = StatelessPredictor | LSTMPredictor
+
+
+def build_predictor(config: PredictorConfig) -> Predictor:
+    """The predictor that a configuration names."""
+    match config:
+        case StatelessPredictorConfig():
+            return StatelessPredictor(config)
+        case LSTMPredictorConfig():
+            return LSTMPredictor(config)
+    raise InputError(f"predictor.kind={config.kind} is not a predictor; choose predictor=stateless or predictor=lstm.")

@@ -1,0 +1,49 @@
+"""A trained network to label sequences: the bridge from batches to the searches of `decoding`."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mode_ssm.batch import Batch
+from mode_ssm.config import Decoder
+from mode_ssm.decoding.beam import transducer_beam
+from mode_ssm.decoding.ctc import ctc_greedy
+from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
+from mode_ssm.models.model import Encoded, ModeSSM
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    beam_size: int = 1  # 1 = greedy
+    max_labels_per_frame: int = 3
+
+
+def transducer_callables(model: ModeSSM) -> TransducerCallables:
+    """The predictor and joiner as a search sees them."""
+    return TransducerCallables(model.initial, model.predict, model.join)
+
+
+@torch.no_grad()
+def recognise(model: ModeSSM, encoded: Encoded, decoder: Decoder, options: SearchOptions) -> list[list[int]]:
+    """Decode each trial of an encoded batch to label ids; the model is in evaluation mode."""
+    if decoder is Decoder.ctc:
+        return ctc_greedy(model.ctc_log_probs(encoded.frames), encoded.lengths)
+    projected: Tensor = model.joiner.encoder_projection(encoded.frames)
+    search = transducer_callables(model)
+    if options.beam_size == 1:
+        found = transducer_greedy(projected, encoded.lengths, search, options.max_labels_per_frame)
+        return [list(hypothesis.labels) for hypothesis in found]
+    return [
+        list(
+            transducer_beam(
+                projected[row, :length], search, options.beam_size, options.max_labels_per_frame
+            )[0].labels
+        )
+        for row, length in enumerate(encoded.lengths.tolist())
+    ]
+
+
+def references(batch: Batch) -> list[list[int]]:
+    """The labels of each trial, without padding."""
+    return [row[:length].tolist() for row, length in zip(batch.labels, batch.label_lengths.tolist(), strict=True)]

@@ -1,0 +1,295 @@
+"""The training loop, in the order in which it runs: open data, build or resume, then stages of epochs of updates.
+
+An update reads `gradient_accumulation_steps` batches, divides every loss by counts over all of them (and over all
+processes), sums the gradients, clips, and steps; or is skipped, and said so, when a loss or gradient is not finite.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from mode_ssm.batch import Batch
+from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
+from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
+from mode_ssm.errors import InputError
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.scoring import total
+from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, read_checkpoint, save_checkpoint
+from mode_ssm.training.devices import start_fabric
+from mode_ssm.training.display import Display, clock
+from mode_ssm.training.objective import LossTerms, Weights
+from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
+from mode_ssm.training.picture import draw_run
+from mode_ssm.training.run_folder import RunFolder
+from mode_ssm.training.schedule import learning_rate, transducer_weight
+from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
+from mode_ssm.training.stopping import StopRequest
+from mode_ssm.training.update import Update, run_update
+from mode_ssm.training.validation import validate
+
+WORST = math.inf
+
+
+def train(config: TrainConfig) -> Path:
+    """Train all stages and return the run folder.
+
+    Raises:
+        InputError: for data or settings that cannot be trained on, and after too many skipped updates in a row.
+        SystemExit: 143, after a checkpoint was saved, when the process is told to stop (SIGTERM or Ctrl-C).
+    """
+    fabric = start_fabric(config.training)
+    folder = RunFolder(config)
+    resume = config.training.resume is Resume.auto and folder.last.exists()
+    checkpoint = read_checkpoint(folder.last, with_optimizer=True) if resume else None
+    splits = open_splits(config)
+    fabric.barrier()
+    with StopRequest() as stop:
+        return Trainer(fabric, config, splits, folder, checkpoint).run(stop)
+
+
+class Trainer:
+    """One run: what is being trained, and where it stands (`position`)."""
+
+    def __init__(
+        self, fabric: Fabric, config: TrainConfig, splits: Splits, folder: RunFolder, checkpoint: Checkpoint | None
+    ) -> None:
+        self.fabric, self.config, self.splits, self.folder = fabric, config, splits, folder
+        torch.manual_seed(config.training.seed)
+        self.model = ModeSSM(config, len(splits.train.sessions)).to(fabric.device)
+        self.optimizer = build_optimizer(self.model, config.training.optimizer)
+        self.position = Position()
+        if checkpoint:
+            check_resumable(checkpoint, config, splits)
+            self.model.load_state_dict(checkpoint.model)
+            load_optimizer(self.optimizer, checkpoint.optimizer)
+            self.position = checkpoint.position
+        self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
+        self.batches_per_epoch = len(self.plan(0))
+        self.started = time.monotonic() - self.position.seconds
+
+    @property
+    def is_main(self) -> bool:
+        return self.fabric.global_rank == 0
+
+    def run(self, stop: StopRequest) -> Path:
+        stages, position = self.config.training.stages, self.position
+        if self.is_main:
+            self.folder.open(self.config, position.update)
+        done = sum(stage.epochs for stage in stages[: position.stage]) + position.epoch
+        in_all = self.batches_per_epoch * sum(stage.epochs for stage in stages)
+        every = self.config.training.log_every_updates
+        first = done * self.batches_per_epoch + position.batch
+        self.display = Display(in_all, first, every, silent=not self.is_main)
+        try:
+            self.introduce()
+            for stage in stages[position.stage :]:
+                self.run_stage(stage, stop)
+        finally:
+            self.display.close()
+            if self.is_main:
+                self.folder.close()
+        if self.is_main:
+            draw_run(self.folder.path)
+        return self.folder.path
+
+    def introduce(self) -> None:
+        train, val = self.splits.train, self.splits.val
+        parameters = sum(p.numel() for p in self.model.parameters())
+        trials = f"{len(train)} train and {len(val) if val else 0} val trials of {len(train.sessions)} sessions"
+        self.display.say(f"{trials}; {parameters / 1e6:.2f} M parameters; run folder {self.folder.path}")
+        if not val:
+            self.display.say("There is no val split: no error rates, and the best checkpoint is the last one.")
+        for problem in self.splits.problems:
+            self.display.say(f"Leaving out: {problem}")
+        if self.splits.problems:
+            self.display.say(f"{len(self.splits.problems)} problems found; mode-ssm inspect lists them.")
+        if self.position.update:
+            self.display.say(f"Resuming after update {self.position.update}")
+
+    def run_stage(self, stage: StageConfig, stop: StopRequest) -> None:
+        while self.position.epoch < stage.epochs:
+            self.run_epoch(stage, stop)
+            self.finish_epoch(stage)
+        self.position.stage += 1
+        self.position.epoch, self.position.stage_start = 0, self.position.update
+
+    def plan(self, epoch: int) -> list[list[int]]:
+        """This process's batches of an epoch, counted over all stages; every process gets as many."""
+        training = self.config.training
+        plan = epoch_batches(
+            self.splits.train.entries,
+            batch_size=training.batch_size,
+            sessions_per_batch=training.sessions_per_batch,
+            seed=training.seed,
+            epoch=epoch,
+        )
+        world = self.fabric.world_size
+        plan += plan[: -len(plan) % world]
+        return plan[self.fabric.global_rank :: world]
+
+    def run_epoch(self, stage: StageConfig, stop: StopRequest) -> None:
+        training, position = self.config.training, self.position
+        epochs_before = sum(s.epochs for s in training.stages[: position.stage])
+        plan = self.plan(epochs_before + position.epoch)
+        where = f"Stage {position.stage + 1}/{len(training.stages)} {stage.name}"
+        self.display.epoch(f"{where}, epoch {position.epoch + 1}/{stage.epochs}")
+        self.epoch_terms: list[LossTerms] = []
+        batches = self.read(self.splits.train, plan[position.batch :])
+        while group := list(islice(batches, training.gradient_accumulation_steps)):
+            update = self.step(stage, [batch for batch in group if batch is not None], len(group), len(plan))
+            position.batch += len(group)
+            position.update += 1
+            self.keep_count(update)
+            if stop.requested or position.update % training.checkpoint_every_updates == 0:
+                self.save(self.folder.last)
+            if stop.requested:
+                self.display.say(f"Stopped; continue with training.resume=auto output_dir={self.folder.path}")
+                raise SystemExit(143)
+
+    def step(self, stage: StageConfig, batches: Sequence[Batch], count: int, of: int) -> Update:
+        """One update over `batches`, which are `count` of the epoch's `of` batches; some may have been left out."""
+        config, position = self.config, self.position
+        began, in_stage = time.monotonic(), position.update - position.stage_start
+        stages, accumulation = config.training.stages, config.training.gradient_accumulation_steps
+        lr = learning_rate(
+            config.training.optimizer.lr,
+            config.training.schedule,
+            update=position.update,
+            total=math.ceil(self.batches_per_epoch / accumulation) * sum(s.epochs for s in stages),
+            stage=position.stage,
+            update_in_stage=in_stage,
+        )
+        set_learning_rate(self.optimizer, lr)
+        weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage))
+        update = run_update(self.fabric, self.model, self.optimizer, batches, weights, config, position.update)
+        if update.skipped:
+            self.report_skip(batches, update)
+        elif update.trials:
+            self.epoch_terms.append(update.terms)
+        seconds = time.monotonic() - began
+        self.display.update(position.batch, count, of, update.terms, seconds)
+        if self.is_main:
+            self.folder.log(
+                {"kind": "update", "stage": stage.name, "epoch": position.epoch, "update": position.update + 1}
+                | update.record(weights)
+                | {"lr": lr, "skipped": position.skipped + update.skipped, "skipped_now": update.skipped}
+                | {"frames_per_s": round(update.feature_frames / seconds, 1)}
+            )
+        return update
+
+    def report_skip(self, batches: Sequence[Batch], update: Update) -> None:
+        """Say which batch an update was skipped for, by its number in the epoch, and keep the bad batches."""
+        bad = update.bad_batches or list(range(len(batches)))
+        for index in bad:
+            trials = ", ".join(str(key) for key in batches[index].keys)
+            path = self.folder.save_skipped(batches[index], self.position.update + 1, self.fabric.global_rank)
+            number = self.position.batch + index + 1
+            self.display.say(f"Skipping batch {number} due to NaN/Inf {update.cause} (trials {trials}; kept in {path})")
+
+    def keep_count(self, update: Update) -> None:
+        """Count skipped updates.
+
+        Raises:
+            InputError: after max_skipped_in_a_row of them.
+        """
+        position, limit = self.position, self.config.training.max_skipped_in_a_row
+        position.skipped += update.skipped
+        position.skipped_in_a_row = position.skipped_in_a_row + 1 if update.skipped else 0
+        if position.skipped_in_a_row >= limit:
+            raise InputError(
+                f"{limit} updates in a row were skipped for NaN/Inf, the last one update {position.update}; look at the "
+                f"batches in {self.folder.path / 'skipped'}, or lower training.optimizer.lr, and start again."
+            )
+
+    def read(self, dataset: TrialDataset, plan: Sequence[Sequence[int]]) -> Iterator[Batch | None]:
+        def report(problem: Problem) -> None:
+            self.display.say(f"Leaving out: {problem}")
+
+        index, workers = self.splits.session_index, self.config.data.num_workers
+        return read_batches(dataset, plan, session_index=index, num_workers=workers, on_problem=report)
+
+    def finish_epoch(self, stage: StageConfig) -> None:
+        """Validate, log, and keep the last and perhaps the best checkpoint."""
+        position = self.position
+        position.epoch, position.batch = position.epoch + 1, 0
+        rates = self.validate(stage)
+        mean = sum(rates.values()) / len(rates) if rates else WORST
+        position.seconds = time.monotonic() - self.started
+        if not position.best or position.best[0] < position.stage or mean < position.best[1] or not rates:
+            position.best = [position.stage, mean]
+            self.save(self.folder.best)
+        self.save(self.folder.last)
+        self.display.say("  " + " | ".join(self.summary(rates)))
+
+    def summary(self, rates: dict[Decoder, float]) -> list[str]:
+        position, terms = self.position, self.epoch_terms
+        parts = [f"{clock(position.seconds)} so far"]
+        if terms:
+            ctc = sum(float(t.ctc) for t in terms) / len(terms)
+            rnnt = sum(float(t.rnnt) for t in terms) / len(terms)
+            parts.append(f"mean loss: ctc {ctc:.3f}, rnnt {rnnt:.3f}")
+            if ctc > 0 and rnnt > 0:
+                parts.append(f"RNN-T/CTC ratio {rnnt / ctc:.2f}")
+        parts += [f"val PER {decoder.value} {100 * rate:.2f} %" for decoder, rate in rates.items()]
+        return [*parts, f"skipped {position.skipped}"]
+
+    def validate(self, stage: StageConfig) -> dict[Decoder, float]:
+        """PER of the heads that this stage trains."""
+        if self.splits.val is None:
+            return {}
+        weights = {Decoder.ctc: stage.ctc_weight, Decoder.rnnt: stage.rnnt_weight}
+        decoders = [decoder for decoder, weight in weights.items() if weight > 0]
+        plan = sequential_batches(self.splits.val.entries, self.config.training.batch_size)
+        share = self.read(self.splits.val, plan[self.fabric.global_rank :: self.fabric.world_size])
+        errors = validate(self.fabric, self.model, share, decoders, self.splits.session_index)
+        rates = {decoder: total(by_session.values()).rate for decoder, by_session in errors.items()}
+        if self.is_main:
+            record = {"kind": "validation", "stage": stage.name, "epoch": self.position.epoch - 1}
+            per = {f"per_{d.value}": rates.get(d) for d in Decoder}
+            by_session = {f"per_{d.value}_by_session": {s: e.rate for s, e in errors[d].items()} for d in decoders}
+            self.folder.log(record | {"update": self.position.update} | per | by_session)
+        return rates
+
+    def save(self, path: Path) -> None:
+        self.position.seconds = time.monotonic() - self.started
+        if self.is_main:
+            save_checkpoint(
+                path,
+                config=self.config,
+                sessions=self.splits.train.sessions,
+                position=self.position,
+                model=self.model,
+                optimizer=self.optimizer,
+                sentence_hashes=self.hashes,
+            )
+        self.fabric.barrier()
+
+
+def check_resumable(checkpoint: Checkpoint, config: TrainConfig, splits: Splits) -> None:
+    """A run goes on with the settings that decide its weights and its batches.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    from mode_ssm.settings import walk
+
+    fixed = ("preprocessor.", "encoder.", "predictor.", "joiner.", "training.batch_size", "training.seed")
+    fixed += ("training.sessions_per_batch", "training.gradient_accumulation_steps")
+    saved, given = dict(walk(checkpoint.config)), dict(walk(config))
+    differing = [key for key in saved | given if key.startswith(fixed) and saved.get(key) != given.get(key)]
+    if differing:
+        key = differing[0]
+        raise InputError(
+            f"The run in {checkpoint.path.parent.parent} was started with {key}={saved.get(key)}, not {given.get(key)}; "
+            "resume with the same settings, or start a new run in another output_dir."
+        )
+    if checkpoint.sessions != splits.train.sessions:
+        raise InputError(
+            f"The run in {checkpoint.path.parent.parent} was started on {len(checkpoint.sessions)} sessions, and the "
+            f"data root has {len(splits.train.sessions)} or others; resume with the same data, or start a new run."
+        )

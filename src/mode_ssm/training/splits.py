@@ -1,0 +1,64 @@
+"""The data of a run: the train split, the val split where there is one, and which sentences were trained on."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mode_ssm.config import TrainConfig
+from mode_ssm.data import Problem, TrialDataset, open_split
+from mode_ssm.models.preprocessor import encoder_frames
+from mode_ssm.scoring import normalise_sentence
+
+
+@dataclass(frozen=True)
+class Splits:
+    train: TrialDataset
+    val: TrialDataset | None
+
+    @property
+    def session_index(self) -> dict[str, int]:
+        return {session: index for index, session in enumerate(self.train.sessions)}
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self.train.problems + (self.val.problems if self.val else [])
+
+
+def open_splits(config: TrainConfig) -> Splits:
+    """Open both splits; a train trial must fit even after the longest cut that augmentation may make.
+
+    Raises:
+        InputError: when there is nothing to train on, or a bad trial and data.on_bad_trial=error.
+    """
+    channels, cut = config.preprocessor.num_channels, config.augmentation.max_cut_frames
+    train = open_split(
+        config.data,
+        "train",
+        num_channels=channels,
+        encoder_frames=lambda frames: encoder_frames(config.preprocessor, max(frames - cut, 0)),
+    )
+    root = Path(config.data.data_root)
+    if not any((root / session / "data_val.hdf5").exists() for session in train.sessions):
+        return Splits(train, None)
+    val = open_split(
+        config.data,
+        "val",
+        num_channels=channels,
+        encoder_frames=lambda frames: encoder_frames(config.preprocessor, frames),
+    )
+    return Splits(train, val)
+
+
+def sentence_hash(sentence: str) -> int:
+    """63 bits of a normalised sentence: enough to say whether it was trained on, without storing the text."""
+    digest = hashlib.sha256(normalise_sentence(sentence).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def sentence_hashes(sentences: Iterable[str | None]) -> Tensor:
+    """(N,) int64, sorted, each once."""
+    return torch.tensor(sorted({sentence_hash(s) for s in sentences if s is not None}), dtype=torch.int64)
