@@ -1,0 +1,79 @@
+"""Sentences, and the pronunciations of their words."""
+
+import re
+from pathlib import Path
+
+from mode_ssm.errors import InputError
+from mode_ssm.phonemes import SILENCE, to_ids
+
+Lexicon = dict[str, tuple[int, ...]]
+
+SENTENCES = Path(__file__).with_name("sentences.txt")
+LEXICON = Path(__file__).with_name("lexicon.txt")
+
+_VARIANT = re.compile(r"\(\d+\)$")  # CMU writes further pronunciations as READ(1)
+
+
+def read_lexicon(path: Path) -> Lexicon:
+    """Read a dictionary in CMU format: `WORD  PH OW1 N`, comments behind `;;;` or `#`. The first pronunciation counts.
+
+    Raises:
+        InputError: on a missing file or a line that holds no pronunciation.
+    """
+    try:
+        text = path.read_text(encoding="latin-1")
+    except OSError as error:
+        raise InputError(
+            f"The lexicon {path} cannot be read ({error.strerror}); give a CMU-format dictionary."
+        ) from error
+    lexicon: Lexicon = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        word, *phonemes = line.partition(" #")[0].split() or [""]
+        if not word or word.startswith((";;;", "##")):
+            continue
+        try:
+            ids = tuple(to_ids(phonemes))
+        except InputError as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+        if not ids or SILENCE in ids:
+            raise InputError(
+                f"{path}, line {number}: '{line}' needs a word and its phonemes, such as HELLO  HH AH0 L OW1."
+            )
+        lexicon.setdefault(_VARIANT.sub("", word).upper(), ids)
+    return lexicon
+
+
+def words_of(sentence: str) -> list[str]:
+    """The words as a dictionary writes them: upper case, without punctuation.
+
+    >>> words_of("Isn't it 'well-known'?")
+    ["ISN'T", 'IT', 'WELL', 'KNOWN']
+    """
+    return [
+        w for w in (word.strip("'") for word in re.findall(r"[A-Z']+", sentence.upper().replace("\u2019", "'"))) if w
+    ]
+
+
+def pronounce(sentence: str, lexicon: Lexicon) -> tuple[int, ...]:
+    """Phoneme ids with the silence after every word.
+
+    Raises:
+        InputError: on a word that the lexicon has not.
+    """
+    ids: list[int] = []
+    for word in words_of(sentence):
+        if word not in lexicon:
+            raise InputError(f"The lexicon has no pronunciation of '{word}' in '{sentence}'; add a line for it.")
+        ids.extend((*lexicon[word], SILENCE))
+    return tuple(ids)
+
+
+def read_sentences(path: Path, sections: tuple[str, ...]) -> tuple[str, ...]:
+    """The sentences below the headings (`# name`) given, one a line."""
+    sentences, name = [], ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            name = line.removeprefix("#").strip()
+        elif line.strip() and name in sections:
+            sentences.append(line.strip())
+    return tuple(sentences)

@@ -1,0 +1,84 @@
+"""One session recorded from beginning to end, block by block."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mode_ssm.config import SimulateConfig
+from mode_ssm.simulation.plan import PlannedSession, PlannedTrial, Stream, random_stream
+from mode_ssm.simulation.population import ELECTRODES, Population, build_population
+from mode_ssm.simulation.presets import Preset, Speech
+from mode_ssm.simulation.recording import CHANNELS, draw_counts, draw_power, log_rates, normalise_block
+from mode_ssm.simulation.speech import Mode, Utterance, move, time_utterance
+
+FloatArray = NDArray[np.float32]
+
+_SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class RecordedTrial:
+    trial: PlannedTrial
+    utterance: Utterance
+    features: FloatArray  # (T, 512), z-scored
+
+
+class SessionRecorder:
+    """Simulates the trials of one session; any trial can be timed without the others."""
+
+    def __init__(self, session: PlannedSession, days: Sequence[int], preset: Preset, config: SimulateConfig) -> None:
+        self.session = session
+        self.preset = preset
+        self.config = config
+        self.population: Population = build_population(preset.electrodes, days, config.drift_days, config.seed)
+
+    def blocks(self) -> Iterator[tuple[PlannedTrial, ...]]:
+        """The trials of each block, validation and test of one block together."""
+        ordered = sorted(self.session.trials, key=lambda trial: (trial.block, _SPLITS.index(trial.split), trial.number))
+        for _, trials in groupby(ordered, key=lambda trial: trial.block):
+            yield tuple(trials)
+
+    def record(self, block: tuple[PlannedTrial, ...]) -> list[RecordedTrial]:
+        """All trials of a block, z-scored over the block."""
+        rng = random_stream(self.config.seed, Stream.block, self.session.day, block[0].block)
+        rng.random()  # the mode, drawn by block_mode
+        wander = rng.standard_normal(ELECTRODES, dtype=np.float32)
+        trials = []
+        for trial in block:
+            wander = np.float32(0.9) * wander + np.float32(0.436) * rng.standard_normal(ELECTRODES, dtype=np.float32)
+            trials.append(self._record_trial(trial, np.float32(self.preset.electrodes.wander) * wander))
+        normalise_block([recorded.features for recorded in trials])
+        return trials
+
+    def _record_trial(self, trial: PlannedTrial, offset: FloatArray) -> RecordedTrial:
+        rng = trial_stream(self.session, trial, self.config.seed)
+        mode = block_mode(self.session, trial.block, self.preset.speech, self.config.seed)
+        utterance = time_utterance(trial.labels, mode, self.preset.speech, rng)
+        movement = move(utterance, self.preset.speech.target_spread, rng)
+        electrodes = self.preset.electrodes
+        gain = electrodes.silent_gain if mode is Mode.silent else 1.0
+        log_rate = log_rates(movement, self.population, gain, rng) + offset
+        features = np.empty((utterance.total_frames, CHANNELS), dtype=np.float32)
+        counts = draw_counts(log_rate, self.config.spike_regularity, rng)
+        features[:, :ELECTRODES] = counts
+        features[:, ELECTRODES:] = draw_power(counts, log_rate, self.population, electrodes, rng)
+        return RecordedTrial(trial, utterance, features)
+
+
+def trial_stream(session: PlannedSession, trial: PlannedTrial, seed: int) -> np.random.Generator:
+    return random_stream(seed, Stream.trial, session.day, _SPLITS.index(trial.split), trial.block, trial.number)
+
+
+def block_mode(session: PlannedSession, block: int, speech: Speech, seed: int) -> Mode:
+    """A block is spoken aloud or silently throughout; the data do not tell which."""
+    rng = random_stream(seed, Stream.block, session.day, block)
+    return Mode.silent if rng.random() < speech.silent_share else Mode.vocalised
+
+
+def trial_frames(session: PlannedSession, trial: PlannedTrial, preset: Preset, seed: int) -> int:
+    """T, without simulating the features."""
+    mode = block_mode(session, trial.block, preset.speech, seed)
+    return time_utterance(trial.labels, mode, preset.speech, trial_stream(session, trial, seed)).total_frames
