@@ -1,0 +1,79 @@
+"""Rectangles of the lattice, small enough that what is computed for their cells stays in the cache."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BLOCK_FRAMES = 4  # the grain in which occupied cells are boxed
+
+
+class Tile(NamedTuple):
+    """Cells (s, u) of one trial with s and u in a range each."""
+
+    first_frame: int
+    end_frame: int
+    first_label: int
+    end_label: int
+
+    @property
+    def frames(self) -> int:
+        return self.end_frame - self.first_frame
+
+    @property
+    def labels(self) -> int:
+        return self.end_label - self.first_label
+
+    @property
+    def cells(self) -> int:
+        return self.frames * self.labels
+
+    def joined(self, later: "Tile") -> "Tile":
+        """The box of both."""
+        low, high = min(self.first_label, later.first_label), max(self.end_label, later.end_label)
+        return Tile(self.first_frame, later.end_frame, low, high)
+
+
+class TileSize(NamedTuple):
+    cells: int  # at most, unless one frame holds more
+    dispatch: int  # the cost of a tile beside that of its cells, in cells
+
+    @classmethod
+    def on(cls, device: torch.device) -> "TileSize":
+        return cls(512, 64) if device.type == "cpu" else cls(16384, 4096)
+
+
+def all_tiles(frames: int, positions: int, size: TileSize) -> Iterator[Tile]:
+    """Every cell of a trial, once."""
+    step = max(1, size.cells // positions)
+    for first in range(0, frames, step):
+        yield Tile(first, min(first + step, frames), 0, positions)
+
+
+def occupied_tiles(occupied: Tensor, size: TileSize) -> list[list[Tile]]:
+    """Tiles for each trial that cover the true cells of a (B, S, U+1) mask; waits for the device once."""
+    trials, frames, positions = occupied.shape
+    blocks = torch.nn.functional.pad(occupied, (0, 0, 0, -frames % BLOCK_FRAMES))
+    blocks = blocks.view(trials, -1, BLOCK_FRAMES, positions).any(2)
+    label = torch.arange(positions, device=occupied.device)
+    first = torch.where(blocks, label, positions).amin(2)
+    end = torch.where(blocks, label + 1, 0).amax(2)
+    bounds: list[list[list[int]]] = torch.stack((first, end), 2).tolist()
+    return [_merged(trial, frames, size) for trial in bounds]
+
+
+def _merged(bounds: list[list[int]], frames: int, size: TileSize) -> list[Tile]:
+    tiles: list[Tile] = []
+    for block, (low, high) in enumerate(bounds):
+        if low >= high:
+            continue
+        first = block * BLOCK_FRAMES
+        tile = Tile(first, min(first + BLOCK_FRAMES, frames), low, high)
+        if tiles:
+            box = tiles[-1].joined(tile)
+            if box.cells <= min(size.cells, tiles[-1].cells + tile.cells + size.dispatch):
+                tiles[-1] = box
+                continue
+        tiles.append(tile)
+    return tiles
