@@ -4,8 +4,9 @@ session folders -> index (kept as JSON) -> TrialDataset -> epoch_batches -> read
 """
 
 from mode_ssm.data.batching import epoch_batches, sequential_batches
-from mode_ssm.data.dataset import TrialDataset, TrialEntry, open_split
+from mode_ssm.data.dataset import TrialDataset, TrialEntry
 from mode_ssm.data.loading import read_batches
+from mode_ssm.data.opening import open_split
 from mode_ssm.data.problems import Problem
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mode_ssm.data.dataset import TrialEntry
 
-LENGTH_JITTER = 0.1  # relative; what is batched together changes from epoch to epoch at this cost in padding
+LENGTH_JITTER = 0.05  # relative; what is batched together changes from epoch to epoch at this cost in padding
 
 
 def epoch_batches(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import h5py
 
-from mode_ssm.data.hdf5 import open_file, reading
+from mode_ssm.data.hdf5 import open_file, reading, stat_file
 from mode_ssm.data.problems import MalformedError, Problem
 from mode_ssm.data.trials import WRITE_AGAIN, Record, read_record
 
@@ -29,7 +29,7 @@ def scan_file(root: Path, session: str, split: str) -> FileIndex:
         MalformedError: where it cannot be opened, or holds no trial group.
     """
     name = f"{session}/data_{split}.hdf5"
-    status = (root / name).stat()
+    status = stat_file(root / name)
     with open_file(root / name) as file:
         with reading("a table of contents"):
             members = list(file)
@@ -55,7 +55,7 @@ def _scan_trial(file: h5py.File, trial: str, session: str, split: str) -> Record
 def trial_group(file: h5py.File, trial: str) -> h5py.Group:
     """Raises: MalformedError, where the file has no such group."""
     with reading("a link"):
-        group = file.get(trial)
+        group = file[trial]
     if not isinstance(group, h5py.Group):
         raise MalformedError("is not a group that can be read", WRITE_AGAIN)
     return group

@@ -35,7 +35,7 @@ def open_file(path: Path) -> h5py.File:
     Raises:
         MalformedError: where the path is no regular, readable, complete HDF5 file.
     """
-    _check_regular(path)
+    stat_file(path)
     try:
         # Each trial is read whole, once: HDF5's cache of chunks would only hold memory.
         return h5py.File(path, "r", rdcc_nbytes=0, locking="best-effort")
@@ -43,7 +43,8 @@ def open_file(path: Path) -> h5py.File:
         raise _unopened(path, _reason(error)) from None
 
 
-def _check_regular(path: Path) -> None:
+def stat_file(path: Path) -> os.stat_result:
+    """Raises: MalformedError, where the path is no regular, readable file with something in it."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
@@ -57,12 +58,13 @@ def _check_regular(path: Path) -> None:
         raise MalformedError(f"cannot be opened ({error.strerror})", "Mend the link or copy the file again.") from None
     if status.st_size == 0:
         raise MalformedError("is empty (0 bytes)", COPY_AGAIN)
+    return status
 
 
 def _unopened(path: Path, reason: str) -> MalformedError:
     if "truncated" in reason:
         return MalformedError(f"is cut short ({reason})", COPY_AGAIN)
-    if "lock" in reason:
+    if "lock file" in reason:
         return MalformedError("is being written by another program", "Wait until that program has closed it.")
     if not h5py.is_hdf5(path):
         return MalformedError("is not an HDF5 file", COPY_AGAIN)

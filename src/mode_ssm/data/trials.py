@@ -57,24 +57,26 @@ def read_record(group: h5py.Group, session: str, *, labelled: bool) -> tuple[Rec
 
 
 def read_features(group: h5py.Group, record: Record) -> Tensor:
-    """(T, C) float32, of any floating dtype in the file.
+    """(T, C) float32, of any floating dtype in the file; what overflows float32 becomes infinite.
 
     Raises:
-        MalformedError: where they cannot be read, or hold NaN or infinity (or overflow float32).
+        MalformedError: where they cannot be read.
     """
     values = np.empty((record.frames, record.channels), dtype=np.float32)
     with reading("input_features"):
         group["input_features"].read_direct(values)
-    features = torch.from_numpy(values)
+    return torch.from_numpy(values)
+
+
+def check_finite(features: Tensor) -> None:
+    """Raises: MalformedError, where (T, C) features hold NaN or infinity."""
     finite = torch.isfinite(features)
     if not finite.all():
         frame, channel = (~finite).nonzero()[0].tolist()
-        count = int((~finite).sum())
         raise MalformedError(
-            f"has {count} NaN or infinite feature values, the first at frame {frame}, channel {channel}",
+            f"has {int((~finite).sum())} NaN or infinite feature values, the first at frame {frame}, channel {channel}",
             "Repair the features, or remove the trial from the file.",
         )
-    return features
 
 
 def _check_features(group: h5py.Group) -> tuple[int, int]:

@@ -1,0 +1,126 @@
+"""Open a split: find its sessions, index its files, and keep the trials that fit the model."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from mode_ssm.batch import TrialKey
+from mode_ssm.config import BadTrial, DataConfig
+from mode_ssm.data.dataset import TrialDataset, TrialEntry
+from mode_ssm.data.index import SplitIndex, index_split
+from mode_ssm.data.problems import MalformedError, Problem
+from mode_ssm.data.sessions import SPLITS, file_name, find_sessions
+from mode_ssm.data.trials import Record
+from mode_ssm.errors import InputError
+
+
+def open_split(
+    config: DataConfig, split: str, *, num_channels: int, encoder_frames: Callable[[int], int]
+) -> TrialDataset:
+    """Find the sessions, index their files of the split, and check each trial against the model.
+
+    `encoder_frames` maps T to the S of the preprocessor; a trial with labels needs S >= U + repeats (the blanks that
+    CTC needs between two equal labels), any trial S >= 1.
+
+    Raises:
+        InputError: where the data root or the split is not there, no trial is usable, or a trial is bad and
+            on_bad_trial=error.
+    """
+    check_config(config, split)
+    root, sessions = find_sessions(config.data_root, config.max_sessions)
+    index = index_split(root, sessions, split, config.cache_dir)
+    problems = index_problems(index, root, split)
+    _check_channels(index, num_channels, f"{root} ({split})")
+    usable = []
+    for entry in split_entries(index, root, split):
+        try:
+            check_fit(entry.record, num_channels, encoder_frames(entry.frames))
+        except MalformedError as malformed:
+            problems.append(malformed.problem(entry.file, entry.key.group))
+            continue
+        usable.append(entry)
+    _check_usable(usable, problems, config, split)
+    return TrialDataset(sessions, tuple(usable), problems, config.on_bad_trial)
+
+
+def split_entries(index: SplitIndex, root: Path, split: str) -> list[TrialEntry]:
+    """The trials that are sound in themselves, by session, then as numbered in the file."""
+    return [
+        TrialEntry(
+            TrialKey(session, split, record.group, record.block, record.number),
+            root / file_name(session, split),
+            record,
+        )
+        for session, file in index.files.items()
+        for record in file.records
+    ]
+
+
+def check_config(config: DataConfig, split: str) -> None:
+    """Raises: InputError."""
+    if split not in SPLITS:
+        raise InputError(f"split={split} is not a split; choose train, val or test.")
+    if config.num_workers < 0:
+        raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
+
+
+def index_problems(index: SplitIndex, root: Path, split: str) -> list[Problem]:
+    """Everything wrong that was found on indexing: whole files, and trials in files that can be read.
+
+    That a session has no val or test file is usual; that it has no train file while others have is a problem.
+
+    Raises:
+        InputError: where no session has a file of the split.
+    """
+    if not index.files and not index.problems:
+        raise InputError(
+            f"None of the {len(index.absent)} sessions under {root} has a data_{split}.hdf5; "
+            "choose another split, a data.data_root that has it, or a larger data.max_sessions."
+        )
+    problems = index.problems + [problem for file in index.files.values() for problem in file.problems]
+    if split == "train":
+        remedy = "Copy the file there, or move the session's folder away if it is not for training."
+        problems += [Problem(file_name(session, split), None, "is absent", remedy) for session in index.absent]
+    return problems
+
+
+def _check_channels(index: SplitIndex, num_channels: int, where: str) -> None:
+    """One error, not thousands of bad trials, where the setting fits none of them."""
+    counts = Counter(record.channels for file in index.files.values() for record in file.records)
+    if not counts or num_channels in counts:
+        return
+    found = " or ".join(str(channels) for channels in sorted(counts))
+    most = counts.most_common(1)[0][0]
+    raise InputError(
+        f"All {counts.total()} trials of {where} have {found} feature channels but the model expects {num_channels}; "
+        f"set preprocessor.num_channels={most}, or data.data_root to the data that this model is for."
+    )
+
+
+def check_fit(record: Record, num_channels: int, encoder_frames: int) -> None:
+    """Raises: MalformedError, where the trial does not fit the model."""
+    if record.channels != num_channels:
+        raise MalformedError(
+            f"has {record.channels} feature channels but the model expects {num_channels}",
+            f"Set preprocessor.num_channels={record.channels} if the other trials have as many, or remove this one.",
+        )
+    shorten = "Lower preprocessor.patch_frames or preprocessor.stride_frames, or remove the trial."
+    if encoder_frames < 1:
+        raise MalformedError(f"has {record.frames} frames, too few for one encoder frame", shorten)
+    if record.labels is not None and encoder_frames < record.labels + record.repeats:
+        raise MalformedError(
+            f"has {record.frames} frames, which make {encoder_frames} encoder frames, too few for its {record.labels} "
+            f"labels and the {record.repeats} blanks between equal ones",
+            shorten,
+        )
+
+
+def _check_usable(entries: list[TrialEntry], problems: list[Problem], config: DataConfig, split: str) -> None:
+    if problems and config.on_bad_trial is BadTrial.error:
+        more = f" ({len(problems)} problems in all; data.on_bad_trial=skip leaves bad trials out)"
+        raise InputError(str(problems[0]) + more)
+    if not entries:
+        raise InputError(
+            f"data.data_root={config.data_root} has no usable {split} trial; the first of {len(problems)} problems: "
+            f"{problems[0]}"
+        )
