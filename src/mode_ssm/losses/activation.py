@@ -62,15 +62,18 @@ class Logistic:
 
     def __init__(self, middles: list[Tensor]) -> None:
         self.middles = middles  # of each trial's predictor outputs, (D,)
+        self.doubled_middles = [2.0 * middle for middle in middles]
+        self.one = torch.ones(())
 
     def columns(self, trial: int, predictor: Tensor) -> Tensor:
         return (predictor - self.middles[trial]).mul_(2.0).exp_()
 
     def rows(self, trial: int, encoder: Tensor) -> Tensor:
-        return (encoder + self.middles[trial]).clamp_(-ENCODER_REACH, ENCODER_REACH).mul_(2.0).exp_()
+        twice = torch.add(self.doubled_middles[trial], encoder, alpha=2.0)
+        return twice.clamp_(-2.0 * ENCODER_REACH, 2.0 * ENCODER_REACH).exp_()
 
     def fill(self, rows: Tensor, columns: Tensor, out: Tensor) -> None:
-        torch.addcmul(columns.new_ones(()), rows[:, None], columns, out=out).reciprocal_()
+        torch.addcmul(self.one, rows[:, None], columns, out=out).reciprocal_()
 
     def bend_(self, t: Tensor) -> Tensor:
         return torch.addcmul(t, t, t, value=-1.0, out=t)

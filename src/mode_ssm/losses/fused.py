@@ -93,7 +93,7 @@ class _FusedLoss(torch.autograd.Function):
         encoder, predictor, weight, bias, blank_flow, label_flow = ctx.saved_tensors
         with torch.autocast(grad_costs.device.type, enabled=False):
             joint = TiledJoint(encoder, predictor, weight, bias, ctx.trials)
-            grads = _gradients(joint, Flows(blank_flow, label_flow), grad_costs, ctx.options)
+            grads = _Gradients(joint, Flows(blank_flow, label_flow), ctx.options).add_all(grad_costs)
         return (
             *(grad.to(tensor.dtype) for grad, tensor in zip(grads, (encoder, predictor, weight, bias), strict=True)),
             None,
@@ -106,41 +106,61 @@ def _arc_log_probs(joint: TiledJoint, blank: int) -> tuple[Tensor, Tensor]:
     size = joint.encoder.shape[0], joint.encoder.shape[1], joint.predictor.shape[1]
     blanks, labels = (joint.encoder.new_empty(size, dtype=joint.dtype) for _ in range(2))
     for trial, (frames, count) in enumerate(zip(joint.trials.frames, joint.trials.labels, strict=True)):
-        columns = joint.columns(trial)
+        columns, blanks_, labels_ = joint.columns(trial), blanks[trial], labels[trial]
         for tile in all_tiles(frames, count + 1, joint.tile_size):
             scores, _ = joint.scores(trial, tile, columns)
             log_probs = scores.log_softmax(0)
-            where = trial, slice(tile.first_frame, tile.end_frame), slice(tile.first_label, tile.end_label)
-            blanks[where] = log_probs[blank].view(tile.frames, tile.labels)
-            labels[where] = log_probs.gather(0, joint.tile_labels(trial, tile)).view(tile.frames, tile.labels)
+            label = log_probs.gather(0, joint.tile_labels(trial, tile))
+            blanks_[tile.slices] = log_probs[blank].view(tile.frames, tile.labels)
+            labels_[tile.slices] = label.view(tile.frames, tile.labels)
     return blanks, labels
 
 
-def _gradients(joint: TiledJoint, flows: Flows, grad_costs: Tensor, options: Options) -> list[Tensor]:
-    """Of encoder, predictor, weight and bias."""
-    occupied = flows.blank + flows.label > options.occupancy_threshold
-    by_label = flows.label * (1.0 + options.fastemit_lambda)
-    encoder, predictor = torch.zeros_like(joint.encoder), torch.zeros_like(joint.predictor, dtype=joint.dtype)
-    by_hidden = torch.zeros_like(joint.weight)
-    bias = joint.weight.new_zeros(len(joint.weight))
-    buffer = torch.empty_like(joint._hidden)
-    for trial, tiles in enumerate(occupied_tiles(occupied, joint.tile_size)):
-        columns = joint.columns(trial)
-        for tile in tiles:
-            frames, labels = slice(tile.first_frame, tile.end_frame), slice(tile.first_label, tile.end_label)
-            scores, hidden = joint.scores(trial, tile, columns)
-            blank_flow, label_flow = (flow[trial, frames, labels].reshape(1, -1) for flow in (flows.blank, by_label))
-            grad = scores.softmax(0).mul_(blank_flow + label_flow)
-            grad[options.blank] -= blank_flow[0]
-            grad.scatter_add_(0, joint.tile_labels(trial, tile), -label_flow)
-            if options.clamp > 0:
-                grad.clamp_(-options.clamp, options.clamp)
-            grad.mul_(grad_costs[trial])
-            bias += grad.sum(1)
-            by_hidden.addmm_(grad, hidden)
-            inner = torch.mm(grad.t(), joint.sloped_weight, out=buffer[: hidden.numel()].view_as(hidden))
-            inner = inner.mul_(joint.activation.bend_(hidden)).view(tile.frames, tile.labels, -1)
-            encoder[trial, frames] = inner.sum(1)
-            predictor[trial, labels] += inner.sum(0)
-    weight = by_hidden.mul_(joint.activation.scale).add_(bias[:, None], alpha=joint.activation.offset)
-    return [encoder, predictor, weight, bias]
+class _Gradients:
+    """Sums over the occupied cells, tile by tile; what all trials share is summed in double precision."""
+
+    def __init__(self, joint: TiledJoint, flows: Flows, options: Options) -> None:
+        self.joint, self.options = joint, options
+        occupied = flows.blank + flows.label > options.occupancy_threshold
+        self.tiles = occupied_tiles(occupied, joint.trials.frames, joint.tile_size)
+        by_label = flows.label * -(1.0 + options.fastemit_lambda)
+        self.arcs = torch.stack((flows.blank - by_label, flows.blank, by_label), 1)  # (B, 3, S, U+1)
+        self.encoder, self.predictor = torch.zeros_like(joint.encoder), torch.zeros_like(joint.predictor)
+        self.weight, self.bias = torch.zeros_like(joint.weight), joint.weight.new_zeros(len(joint.weight))
+
+    def add_all(self, grad_costs: Tensor) -> list[Tensor]:
+        """Of encoder, predictor, weight and bias."""
+        by_hidden = torch.zeros_like(self.weight, dtype=torch.float64)
+        bias = torch.zeros_like(self.bias, dtype=torch.float64)
+        for trial in range(len(self.tiles)):
+            self.add_trial(trial, grad_costs[trial])
+            by_hidden += self.weight
+            bias += self.bias
+        activation = self.joint.activation
+        weight = by_hidden.mul_(activation.scale).add_(bias[:, None], alpha=activation.offset)
+        return [self.encoder, self.predictor, weight, bias]
+
+    def add_trial(self, trial: int, grad_cost: Tensor) -> None:
+        """The trial's rows of encoder and predictor, and its share of weight and bias."""
+        self.weight.zero_()
+        self.bias.zero_()
+        columns = self.joint.columns(trial)
+        encoder, predictor, arcs = self.encoder[trial], torch.zeros_like(columns), self.arcs[trial]
+        for tile in self.tiles[trial]:
+            scores, hidden = self.joint.scores(trial, tile, columns)
+            by_logit = self.by_logit(scores, arcs[(slice(None), *tile.slices)], self.joint.tile_labels(trial, tile))
+            by_logit.mul_(grad_cost)
+            self.bias += by_logit.sum(1)
+            self.weight.addmm_(by_logit, hidden)
+            inner = self.joint.back(by_logit, hidden).view(tile.frames, tile.labels, -1)
+            encoder[tile.slices[0]] = inner.sum(1)
+            predictor[tile.slices[1]] += inner.sum(0)
+        self.predictor[trial, : len(predictor)] = predictor
+
+    def by_logit(self, scores: Tensor, arcs: Tensor, labels: Tensor) -> Tensor:
+        """(V, cells) gradient of the trial's cost."""
+        occupancy, blank, label = arcs.reshape(3, 1, -1).unbind(0)
+        grad = scores.softmax(0).mul_(occupancy)
+        grad[self.options.blank] -= blank[0]
+        grad.scatter_add_(0, labels, label)
+        return grad.clamp_(-self.options.clamp, self.options.clamp) if self.options.clamp > 0 else grad

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mode_ssm.losses.activation import choose_activation
 from mode_ssm.losses.arguments import Trials
-from mode_ssm.losses.tiles import Tile, TileSize
+from mode_ssm.losses.tiles import BLOCK_FRAMES, Tile, TileSize
 
 
 class TiledJoint:
@@ -26,9 +26,10 @@ class TiledJoint:
         self.sloped_weight = self.scaled_weight * self.activation.slope
         self.constant = (bias + self.activation.offset * self.weight.sum(1))[:, None]
         self.tile_size = TileSize.on(encoder.device)
-        cells = max(self.tile_size.cells, predictor.shape[1], 4 * predictor.shape[1])
-        self._hidden = encoder.new_empty(cells * encoder.shape[2], dtype=self.dtype)
-        self._scores = encoder.new_empty(cells * weight.shape[0], dtype=self.dtype)
+        self.cells = max(self.tile_size.cells, BLOCK_FRAMES * predictor.shape[1])
+        self._hidden = encoder.new_empty(self.cells * encoder.shape[2], dtype=self.dtype)
+        self._scores = encoder.new_empty(self.cells * weight.shape[0], dtype=self.dtype)
+        self._back = self._hidden.new_empty(0)
 
     def _positions(self, trial: int) -> Tensor:
         return self.predictor[trial, : self.trials.labels[trial] + 1].to(self.dtype)
@@ -39,16 +40,22 @@ class TiledJoint:
 
     def tile_labels(self, trial: int, tile: Tile) -> Tensor:
         """(1, cells) the label that each cell may emit."""
-        labels = self.labels[trial, tile.first_label : tile.end_label]
+        labels = self.labels[trial, tile.slices[1]]
         return labels.expand(tile.frames, -1).reshape(1, -1)
 
     def scores(self, trial: int, tile: Tile, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (V, cells), and the t (cells, D) of the activation that they come from."""
-        frames = self.encoder[trial, tile.first_frame : tile.end_frame].to(self.dtype)
-        width, classes = columns.shape[1], len(self.constant)
-        hidden = self._hidden[: tile.cells * width].view(tile.frames, tile.labels, width)
-        rows = self.activation.rows(trial, frames)
-        self.activation.fill(rows, columns[tile.first_label : tile.end_label], hidden)
-        hidden = hidden.view(tile.cells, width)
-        scores = self._scores[: classes * tile.cells].view(classes, tile.cells)
+        cells, width, classes = tile.cells, columns.shape[1], len(self.constant)
+        rows = self.activation.rows(trial, self.encoder[trial, tile.slices[0]].to(self.dtype))
+        hidden = self._hidden[: cells * width].view(tile.frames, tile.labels, width)
+        self.activation.fill(rows, columns[tile.slices[1]], hidden)
+        hidden = hidden.view(cells, width)
+        scores = self._scores[: classes * cells].view(classes, cells)
         return torch.addmm(self.constant, self.scaled_weight, hidden.t(), out=scores), hidden
+
+    def back(self, by_logit: Tensor, hidden: Tensor) -> Tensor:
+        """(cells, D) gradient by encoder + predictor, from that by logits (V, cells); hidden is used up."""
+        if not len(self._back):
+            self._back = torch.empty_like(self._hidden)
+        inner = torch.mm(by_logit.t(), self.sloped_weight, out=self._back[: hidden.numel()].view_as(hidden))
+        return inner.mul_(self.activation.bend_(hidden))

@@ -35,7 +35,7 @@ def rnnt_loss(
         clamp: bound on the gradient of each trial's loss with respect to each logit; none unless positive.
         reduction: "mean" over trials (labels are not counted), "sum", or "none" for (B,) losses.
         fastemit_lambda: labels pull (1 + lambda) times as hard on their log-probabilities as the loss says, which
-            teaches earlier emission (Yu et al. 2021, FastEmit, section 3.3). The value of the loss stays as it is.
+            teaches earlier emission (Yu et al. 2021, FastEmit). The value of the loss stays as it is.
 
     Raises:
         InputError: shapes, labels or lengths that do not fit; the sentence names the trial.
@@ -64,19 +64,19 @@ class _RNNTLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_costs: Tensor) -> tuple[Tensor | None, ...]:
-        log_probs, targets, *flows = ctx.saved_tensors
-        grad = logit_gradient(log_probs, targets, Flows(*flows), ctx.blank, ctx.fastemit_lambda)
+        log_probs, targets, blank_flow, label_flow = ctx.saved_tensors
+        flows = Flows(blank_flow, label_flow * (1.0 + ctx.fastemit_lambda))
+        grad = logit_gradient(log_probs, targets, flows, ctx.blank)
         if ctx.clamp > 0:
             grad.clamp_(-ctx.clamp, ctx.clamp)
         return grad.mul_(grad_costs[:, None, None, None]).to(ctx.dtype), None, None, None, None
 
 
-def logit_gradient(log_probs: Tensor, targets: Tensor, flows: Flows, blank: int, fastemit_lambda: float) -> Tensor:
+def logit_gradient(log_probs: Tensor, targets: Tensor, flows: Flows, blank: int) -> Tensor:
     """(B, S, U+1, V): the softmax times the cell's occupancy, less the flow of the class's own arc."""
-    by_label = flows.label * (1.0 + fastemit_lambda)
-    occupancy = (flows.blank + by_label)[..., None]
+    occupancy = (flows.blank + flows.label)[..., None]
     grad = log_probs.exp().mul_(occupancy).masked_fill_(occupancy == 0.0, 0.0)
     grad[..., blank] -= flows.blank
     labels = targets[:, None, :, None].expand(-1, log_probs.shape[1], -1, -1)
-    grad[:, :, :-1].scatter_add_(-1, labels, -by_label[:, :, :-1, None].to(grad.dtype))
+    grad[:, :, :-1].scatter_add_(-1, labels, -flows.label[:, :, :-1, None].to(grad.dtype))
     return grad

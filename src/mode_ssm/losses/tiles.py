@@ -26,6 +26,10 @@ class Tile(NamedTuple):
         return self.end_label - self.first_label
 
     @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.first_frame, self.end_frame), slice(self.first_label, self.end_label)
+
+    @property
     def cells(self) -> int:
         return self.frames * self.labels
 
@@ -51,16 +55,19 @@ def all_tiles(frames: int, positions: int, size: TileSize) -> Iterator[Tile]:
         yield Tile(first, min(first + step, frames), 0, positions)
 
 
-def occupied_tiles(occupied: Tensor, size: TileSize) -> list[list[Tile]]:
-    """Tiles for each trial that cover the true cells of a (B, S, U+1) mask; waits for the device once."""
-    trials, frames, positions = occupied.shape
-    blocks = torch.nn.functional.pad(occupied, (0, 0, 0, -frames % BLOCK_FRAMES))
+def occupied_tiles(occupied: Tensor, frames: tuple[int, ...], size: TileSize) -> list[list[Tile]]:
+    """Tiles for each trial that cover the true cells of a (B, S, U+1) mask; waits for the device once.
+
+    None is true beyond a trial's frames, and no tile reaches there.
+    """
+    trials, padded_frames, positions = occupied.shape
+    blocks = torch.nn.functional.pad(occupied, (0, 0, 0, -padded_frames % BLOCK_FRAMES))
     blocks = blocks.view(trials, -1, BLOCK_FRAMES, positions).any(2)
     label = torch.arange(positions, device=occupied.device)
     first = torch.where(blocks, label, positions).amin(2)
     end = torch.where(blocks, label + 1, 0).amax(2)
     bounds: list[list[list[int]]] = torch.stack((first, end), 2).tolist()
-    return [_merged(trial, frames, size) for trial in bounds]
+    return [_merged(trial, count, size) for trial, count in zip(bounds, frames, strict=True)]
 
 
 def _merged(bounds: list[list[int]], frames: int, size: TileSize) -> list[Tile]:
