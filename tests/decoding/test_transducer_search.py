@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_transducer import TinyTransducer, exhaustive
 from torch import Tensor
 
 from mode_ssm.decoding.beam import BeamOptions, transducer_beam
 from mode_ssm.decoding.ctc import CTCPrefixScorer
 from mode_ssm.decoding.guide import CTCGuide, SumOfGuides
 from mode_ssm.decoding.transducer import Hypothesis, transducer_greedy
+from tests.decoding.tiny_transducer import TinyTransducer, exhaustive
 
 FULL = 10_000
 

@@ -29,6 +29,7 @@ class BeamOptions:
     max_labels_per_frame: int
     threshold: float  # nats below the trial's best at which a hypothesis is dropped; may be infinite
     internal_lm_weight: float = 0.0  # how much of the predictor's own language model is taken away
+    blank_penalty: float = 0.0  # nats taken from blank in every frame
 
 
 class BeamHypothesis(NamedTuple):
@@ -37,7 +38,7 @@ class BeamHypothesis(NamedTuple):
     labels: tuple[int, ...]
     score: float  # natural log, like all scores here
     frames: tuple[int, ...]  # the encoder frame of each label, in the better-scored alignments
-    transducer: float  # log P(labels), summed over alignments
+    transducer: float  # log P(labels), summed over alignments, blank penalties taken
     guide_state: Any
     complete: bool  # false where the guide was left within a word
 
@@ -90,6 +91,7 @@ class _Search:
                 break
             frames = self._encoded[[entry.trial for entry in entries], frame]
             log_probs = self._pool.join(frames, [entry.row for entry in entries])
+            log_probs[:, BLANK] -= self._options.blank_penalty
             for entry, log_prob in zip(entries, log_probs[:, BLANK], strict=True):
                 self._close(closed[entry.trial], entry, float(log_prob))
             if labels_here < self._options.max_labels_per_frame:
