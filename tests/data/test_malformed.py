@@ -1,6 +1,9 @@
 """Every kind of bad file and bad trial is named in a sentence that says what to do, and never ends in a stack trace."""
 
+import fcntl
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,12 +97,17 @@ def test_unreadable_file_is_named(open_root: Opener, monkeypatch: pytest.MonkeyP
 
 
 def test_file_that_is_being_written_is_named(root: Path, open_root: Opener) -> None:
-    path = root / FILE
-    with h5py.File(path, "a", locking=True) as writer:
-        writer.attrs["busy"] = 1
-        problems = open_root().problems
-    assert len(problems) == 1
-    assert "is being written by another program. Wait until" in str(problems[0])
+    with (root / FILE).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as HDF5 does while it writes
+        (problem,) = open_root().problems
+    assert str(problem) == f"{FILE} is being written by another program. Wait until that program has closed it."
+
+
+def test_file_whose_writer_was_killed_is_named(root: Path, open_root: Opener) -> None:
+    writer = "import h5py, os, sys; h5py.File(sys.argv[1], 'w', libver='latest').flush(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", writer, str(root / FILE)], check=False)
+    (problem,) = open_root().problems
+    assert str(problem).startswith(f"{FILE} was never closed by the program that wrote it. Close it there, or mend it")
 
 
 def replace(name: str, **content: object) -> TrialFault:
@@ -158,10 +166,10 @@ def as_dangling_link(group: h5py.Group) -> None:
     file[name] = h5py.ExternalLink("nowhere.hdf5", "/trial_0000")
 
 
-def without_sentence(*codes: int) -> TrialFault:
+def without_sentence(*codes: float) -> TrialFault:
     def fault(group: h5py.Group) -> None:
         del group.attrs["sentence_label"]
-        replace("transcription", data=np.array(codes, np.int32))(group)
+        replace("transcription", data=np.array(codes))(group)
 
     return fault
 
@@ -182,6 +190,11 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
         replace("input_features", shape=(10**9, 8), dtype="f4", chunks=(64, 8)),
         "has 1000000000 frames, more than 90000 (30 minutes)",
     ),
+    "endless channels": (
+        replace("input_features", shape=(44, 10**9), dtype="f4", chunks=(4, 64)),
+        "has 1000000000 feature channels, more than 10000",
+    ),
+    "transcription of floats": (without_sentence(0.5), "has a transcription that is no row of ASCII codes"),
     "other length": (set_attribute("n_time_steps", 99), "has 44 frames of features but n_time_steps=99. Write"),
     "no length": (drop_attribute("n_time_steps"), "has no attribute n_time_steps. Write"),
     "length as text": (set_attribute("n_time_steps", "44"), "has n_time_steps=44, needed is a whole number. Write"),

@@ -8,6 +8,7 @@ import h5py
 
 from mode_ssm.data.hdf5 import open_file, reading, stat_file
 from mode_ssm.data.problems import MalformedError, Problem
+from mode_ssm.data.sessions import file_name
 from mode_ssm.data.trials import WRITE_AGAIN, Record, read_record
 
 _TRIAL_GROUP = re.compile(r"trial_(\d+)")
@@ -28,11 +29,11 @@ def scan_file(root: Path, session: str, split: str) -> FileIndex:
     Raises:
         MalformedError: where it cannot be opened, or holds no trial group.
     """
-    name = f"{session}/data_{split}.hdf5"
+    name = file_name(session, split)
     status = stat_file(root / name)
     with open_file(root / name) as file:
         with reading("a table of contents"):
-            members = list(file)
+            members = [name if isinstance(name, str) else repr(name) for name in file]  # bytes, where not UTF-8
         trials = sorted((int(match[1]), match[0]) for match in map(_TRIAL_GROUP.fullmatch, members) if match)
         if not trials:
             raise MalformedError(

@@ -38,7 +38,7 @@ def open_file(path: Path) -> h5py.File:
     stat_file(path)
     try:
         # Each trial is read whole, once: HDF5's cache of chunks would only hold memory.
-        return h5py.File(path, "r", rdcc_nbytes=0, locking="best-effort")
+        return h5py.File(path, "r", rdcc_nbytes=0)
     except _H5PY_ERRORS as error:
         raise _unopened(path, _reason(error)) from None
 
@@ -66,13 +66,17 @@ def _unopened(path: Path, reason: str) -> MalformedError:
         return MalformedError(f"is cut short ({reason})", COPY_AGAIN)
     if "lock file" in reason:
         return MalformedError("is being written by another program", "Wait until that program has closed it.")
+    if "open for write" in reason:
+        return MalformedError(
+            "was never closed by the program that wrote it", "Close it there, or mend it with `h5clear -s`."
+        )
     if not h5py.is_hdf5(path):
         return MalformedError("is not an HDF5 file", COPY_AGAIN)
     return MalformedError(f"is a damaged HDF5 file ({reason})", COPY_AGAIN)
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error.args[0]) if error.args else type(error).__name__
+    text = str(error.args[-1]) if error.args else type(error).__name__
     inner = text[text.find("(") + 1 : text.rfind(")")] if "(" in text else text
     return printable(inner or text).splitlines()[0]
 

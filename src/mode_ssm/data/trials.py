@@ -16,6 +16,7 @@ from mode_ssm.data.problems import MalformedError
 from mode_ssm.phonemes import BLANK, NUM_CLASSES
 
 MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
+MAX_CHANNELS = 10_000
 WRITE_AGAIN = "Write the trial again in the T15 layout, or remove it from the file."
 
 
@@ -94,6 +95,8 @@ def _check_features(group: h5py.Group) -> tuple[int, int]:
     frames, channels = shape
     if frames > MAX_FRAMES:
         raise MalformedError(f"has {frames} frames, more than {MAX_FRAMES} (30 minutes)", WRITE_AGAIN)
+    if channels > MAX_CHANNELS:
+        raise MalformedError(f"has {channels} feature channels, more than {MAX_CHANNELS}", WRITE_AGAIN)
     stated = _integer(group, "n_time_steps")
     if stated != frames:
         raise MalformedError(f"has {frames} frames of features but n_time_steps={stated}", WRITE_AGAIN)
@@ -152,8 +155,8 @@ def _read_sentence(group: h5py.Group) -> str | None:
     if dataset is None:
         return None
     with reading("transcription"):
-        codes = np.asarray(dataset[()])
-    if codes.dtype.kind not in "iu" or codes.ndim != 1 or (len(codes) and not 0 <= codes.min() <= codes.max() < 128):
+        codes = np.asarray(dataset[:MAX_FRAMES] if dataset.ndim == 1 else None)
+    if codes.dtype.kind not in "iu" or (len(codes) and not 0 <= codes.min() <= codes.max() < 128):
         raise MalformedError("has a transcription that is no row of ASCII codes", WRITE_AGAIN)
     return bytes(codes.astype(np.uint8)).partition(b"\0")[0].decode("ascii").strip()
 
