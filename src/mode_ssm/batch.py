@@ -49,7 +49,15 @@ class Batch(NamedTuple):
     sentences: tuple[str | None, ...]
 
     def to(self, device: torch.device) -> "Batch":
-        return self._replace(**{f: v.to(device) for f, v in self._asdict().items() if isinstance(v, Tensor)})
+        return Batch(
+            self.features.to(device),
+            self.frame_lengths.to(device),
+            self.labels.to(device),
+            self.label_lengths.to(device),
+            self.session_index.to(device),
+            self.keys,
+            self.sentences,
+        )
 
 
 def collate(trials: list[Trial], session_index: dict[str, int]) -> Batch:

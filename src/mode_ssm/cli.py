@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; wrong input ends with one sentence on stderr and status 2."""
     try:
         options = _parser().parse_args(arguments)
-        sys.exit(options.run(options))
+        sys.exit(options.run(options) or 0)
     except InputError as error:
         print(f"mode-ssm: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
-        config = read_settings(command.schema, options.settings)
+        config: object = read_settings(command.schema, options.settings)
         module, function = command.run.split(":")
         status = getattr(import_module(f"mode_ssm.{module}"), function)(config)
         return status if isinstance(status, int) else 0

@@ -305,7 +305,8 @@ class RescoreConfig:
 class DecodeConfig:
     """`mode-ssm decode`."""
 
-    checkpoint: str = MISSING  # a run folder, or several separated by commas: their posteriors are averaged
+    checkpoint: str = MISSING  # a run folder or a checkpoint
+    ensemble: str | None = None  # more run folders, separated by colons: the posteriors of all are averaged
     lm: str = MISSING  # a folder that mode-ssm lm build wrote
     data: DataConfig = field(default_factory=DataConfig)
     split: str = "val"
@@ -325,12 +326,13 @@ class TuneConfig:
     """`mode-ssm tune`: the weights with the lowest WER on a labelled split, kept beside the checkpoint."""
 
     checkpoint: str = MISSING
+    ensemble: str | None = None  # as for decode
     lm: str = MISSING
     data: DataConfig = field(default_factory=DataConfig)
     split: str = "val"
     decoder: WordDecoder = WordDecoder.ctc
     search: WordSearchConfig = field(default_factory=WordSearchConfig)  # where the search starts
-    trials: int = 40  # settings tried in all; a later run continues the earlier one's count
+    tries: int = 40  # settings to try in all; a later run goes on from where an earlier one stopped
     max_sentences: int | None = None  # recordings to tune on, evenly spread; null = all
     seed: int = 0
     batch_size: int = 16
@@ -345,6 +347,7 @@ class SubmitConfig:
     split: str = "test"
     hypotheses: str | None = None  # hypotheses.csv of mode-ssm decode
     out: str | None = None  # the CSV to write
+    empty_text: str | None = None  # written where nothing was decoded, since an empty text is refused
     check: str | None = None  # a CSV to check instead
 
 
@@ -363,6 +366,7 @@ class SimulateConfig:
     preset: str = "small"  # demo, small or t15
     seed: int = 0
     max_sessions: int | None = None  # the first N in date order; null = all of the preset
+    labels: str | None = None  # a CSV of session, split, block, trial, phonemes, sentence; null = the package's own
     lexicon: str | None = None  # a CMU-format dictionary; null = the package's own
     drift_days: float = 250.0  # after so many days 1/e of an electrode's tuning is left
     spike_regularity: float = 1.0  # shape of the inter-spike intervals: 1 Poisson, > 1 refractory, < 1 bursting

@@ -35,5 +35,7 @@ def to_ids(symbols: str | Sequence[str]) -> list[int]:
     plain = [name if name in _ID else name.rstrip("012") for name in names]
     for name in plain:
         if _ID.get(name, BLANK) == BLANK:
-            raise InputError(f"'{name}' is not a phoneme; write ARPAbet symbols such as HH AH L OW, and | after a word.")
+            raise InputError(
+                f"'{name}' is not a phoneme; write ARPAbet symbols such as HH AH L OW, and | after a word."
+            )
     return [_ID[name] for name in plain]

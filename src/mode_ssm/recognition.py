@@ -1,5 +1,6 @@
 """A trained network to label sequences: the bridge from batches to the searches of `decoding`."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import Decoder
-from mode_ssm.decoding.beam import transducer_beam
+from mode_ssm.decoding.beam import BeamOptions, transducer_beam
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
 from mode_ssm.models.model import Encoded, ModeSSM
@@ -32,16 +33,10 @@ def recognise(model: ModeSSM, encoded: Encoded, decoder: Decoder, options: Searc
     projected: Tensor = model.joiner.encoder_projection(encoded.frames)
     search = transducer_callables(model)
     if options.beam_size == 1:
-        found = transducer_greedy(projected, encoded.lengths, search, options.max_labels_per_frame)
-        return [list(hypothesis.labels) for hypothesis in found]
-    return [
-        list(
-            transducer_beam(
-                projected[row, :length], search, options.beam_size, options.max_labels_per_frame
-            )[0].labels
-        )
-        for row, length in enumerate(encoded.lengths.tolist())
-    ]
+        greedy = transducer_greedy(projected, encoded.lengths, search, options.max_labels_per_frame)
+        return [list(hypothesis.labels) for hypothesis in greedy]
+    beam = BeamOptions(options.beam_size, options.max_labels_per_frame, threshold=math.inf)
+    return [list(best.labels) for best, *_ in transducer_beam(projected, encoded.lengths, search, beam)]
 
 
 def references(batch: Batch) -> list[list[int]]:

@@ -7,14 +7,13 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass
-from functools import cache
 from typing import Any, TypeVar, cast
 
 import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from mode_ssm.config import CHOICES, TrainConfig
@@ -25,9 +24,9 @@ Config = TypeVar("Config")
 # The least and the greatest allowed value, by the name of the setting wherever it stands.
 BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
-        "max_sessions num_channels session_rank patch_frames stride_frames width layers state_size expansion head_width "
-        "conv_frames chunk_frames batch_size sessions_per_batch gradient_accumulation_steps max_skipped_in_a_row devices "
-        "log_every_updates checkpoint_every_updates beam_size max_labels_per_frame context".split(),
+        "max_sessions num_channels session_rank patch_frames stride_frames width layers state_size expansion "
+        "head_width conv_frames chunk_frames batch_size sessions_per_batch gradient_accumulation_steps "
+        "max_skipped_in_a_row devices log_every_updates checkpoint_every_updates beam_size max_labels_per_frame context".split(),
         (1, 10**9),
     ),
     **dict.fromkeys(
@@ -52,7 +51,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 
 
-@cache
 def _register(schema: type) -> str:
     """Put a command's tree, and the choices of a training tree, where Hydra finds them."""
     store = ConfigStore.instance()
@@ -87,7 +85,9 @@ def read_settings(schema: type[Config], overrides: Sequence[str]) -> Config:
         with initialize_config_module("mode_ssm.conf", version_base="1.3"):
             resolved = OmegaConf.to_object(compose(name, overrides=list(overrides)))
     except OverrideParseException as error:
-        raise InputError(f"'{error.override}' cannot be read; settings are written key=value, without spaces.") from None
+        raise InputError(
+            f"'{error.override}' cannot be read; settings are written key=value, without spaces."
+        ) from None
     except MissingConfigException as error:
         raise InputError(_unknown_choice(str(error.missing_cfg_file))) from None
     except MissingMandatoryValue as error:
@@ -104,9 +104,10 @@ def settings_from_file(schema: type[Config], text: str, origin: str) -> Config:
         InputError: when the text is not such a configuration; the sentence names `origin`.
     """
     try:
-        tree = OmegaConf.create(text)
-        if not isinstance(tree, DictConfig):
+        plain = yaml.safe_load(text)
+        if not isinstance(plain, dict):
             raise InputError(f"{origin} holds no settings; give a folder that `mode-ssm train` wrote.")
+        tree = OmegaConf.create(plain)
         base = OmegaConf.structured(schema)
         for group, options in CHOICES.items():
             if group in tree:

@@ -50,8 +50,8 @@ class ModeSSM(nn.Module):
 
     def ctc_log_probs(self, frames: Tensor) -> Tensor:
         """Encoder frames (B, S, D) to (B, S, V) log-probabilities, float32 or better also under autocast."""
-        logits = self.ctc_head(frames)
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
+        logits: Tensor = self.ctc_head(frames)
+        return _log_softmax(logits)
 
     def transducer_inputs(self, frames: Tensor, labels: Tensor) -> TransducerInputs:
         """Encoder frames (B, S, D) and labels (B, U) to the two sides of the joiner."""
@@ -71,5 +71,8 @@ class ModeSSM(nn.Module):
 
     def join(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """Projected (N, J) and (N, J) to (N, V) log-probabilities."""
-        logits = self.joiner.logits(encoder, predictor)
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
+        return _log_softmax(self.joiner.logits(encoder, predictor))
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)

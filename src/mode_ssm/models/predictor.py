@@ -56,7 +56,8 @@ class LSTMPredictor(nn.Module):
         """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
         started = nn.functional.pad(labels, (1, 0), value=BLANK)
         output, _ = self.lstm(self.dropout(self.embedding(started)))
-        return self.dropout(output)
+        result: Tensor = self.dropout(output)
+        return result
 
     def initial_state(self, hypotheses: int) -> State:
         zeros = self.embedding.weight.new_zeros(hypotheses, self.lstm.hidden_size)

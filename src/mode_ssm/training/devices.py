@@ -53,7 +53,7 @@ def sum_over_processes(fabric: Fabric, tensors: list[Tensor]) -> None:
     flat = torch.cat([t.reshape(-1) for t in tensors])
     summed = fabric.all_reduce(flat, reduce_op="sum")
     assert isinstance(summed, Tensor)
-    for tensor, part in zip(tensors, summed.split([t.numel() for t in tensors]), strict=True):
+    for tensor, part in zip(tensors, torch.split(summed, [t.numel() for t in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))
 
 

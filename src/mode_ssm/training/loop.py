@@ -14,11 +14,12 @@ import torch
 from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
+from mode_ssm.config import CHOICES, Decoder, Resume, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.scoring import total
+from mode_ssm.settings import walk
 from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, read_checkpoint, save_checkpoint
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.display import Display, clock
@@ -202,8 +203,8 @@ class Trainer:
         position.skipped_in_a_row = position.skipped_in_a_row + 1 if update.skipped else 0
         if position.skipped_in_a_row >= limit:
             raise InputError(
-                f"{limit} updates in a row were skipped for NaN/Inf, the last one update {position.update}; look at the "
-                f"batches in {self.folder.path / 'skipped'}, or lower training.optimizer.lr, and start again."
+                f"{limit} updates in a row were skipped for NaN/Inf, the last one update {position.update}; look at "
+                f"the batches in {self.folder.path / 'skipped'}, or lower training.optimizer.lr, and start again."
             )
 
     def read(self, dataset: TrialDataset, plan: Sequence[Sequence[int]]) -> Iterator[Batch | None]:
@@ -276,20 +277,19 @@ def check_resumable(checkpoint: Checkpoint, config: TrainConfig, splits: Splits)
     Raises:
         InputError: naming what differs.
     """
-    from mode_ssm.settings import walk
-
-    fixed = ("preprocessor.", "encoder.", "predictor.", "joiner.", "training.batch_size", "training.seed")
-    fixed += ("training.sessions_per_batch", "training.gradient_accumulation_steps")
+    fixed = ("preprocessor.", *(f"{part}." for part in CHOICES), "training.batch_size", "training.seed")
+    fixed = (*fixed, "training.sessions_per_batch", "training.gradient_accumulation_steps")
+    run = checkpoint.path.parent.parent
     saved, given = dict(walk(checkpoint.config)), dict(walk(config))
     differing = [key for key in saved | given if key.startswith(fixed) and saved.get(key) != given.get(key)]
     if differing:
         key = differing[0]
         raise InputError(
-            f"The run in {checkpoint.path.parent.parent} was started with {key}={saved.get(key)}, not {given.get(key)}; "
+            f"The run in {run} was started with {key}={saved.get(key)}, not {given.get(key)}; "
             "resume with the same settings, or start a new run in another output_dir."
         )
     if checkpoint.sessions != splits.train.sessions:
         raise InputError(
-            f"The run in {checkpoint.path.parent.parent} was started on {len(checkpoint.sessions)} sessions, and the "
-            f"data root has {len(splits.train.sessions)} or others; resume with the same data, or start a new run."
+            f"The run in {run} was started on {len(checkpoint.sessions)} sessions, and the data root has "
+            f"{len(splits.train.sessions)} or others; resume with the same data, or start a new run."
         )

@@ -1,7 +1,7 @@
 """From a batch to the weighted sum of both losses, computed in float32 or better outside autocast."""
 
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -26,6 +26,12 @@ class LossTerms(NamedTuple):
     ctc: Tensor  # nats per label
     rnnt: Tensor  # scaled
     rnnt_raw: Tensor  # nats per trial
+
+
+class _Options(TypedDict):
+    reduction: str
+    clamp: float
+    fastemit_lambda: float
 
 
 def batch_losses(
@@ -61,12 +67,12 @@ def transducer_nats(
 ) -> Tensor:
     """Raw RNN-T nats of each trial, (B,)."""
     joiner = model.joiner
-    common = (batch.labels, lengths, batch.label_lengths)
-    options = {"clamp": config.clamp, "fastemit_lambda": config.fastemit_lambda}
+    targets, u_lengths = batch.labels, batch.label_lengths
+    options = _Options(reduction="none", clamp=config.clamp, fastemit_lambda=config.fastemit_lambda)
     if not config.fused:
         logits = joiner.logits(sides.encoder[:, :, None], sides.predictor[:, None])
-        return rnnt_loss(logits.float() if logits.dtype.itemsize < 4 else logits, *common, reduction="none", **options)
+        return rnnt_loss(logits, targets, lengths, u_lengths, **options)
     if isinstance(joiner, TanhJoiner):
         weight, bias = joiner.output.weight, joiner.output.bias
-        return fused_rnnt_loss(*sides, weight, bias, *common, reduction="none", **options)
-    return additive_rnnt_loss(*sides, *common, reduction="none", **options)
+        return fused_rnnt_loss(*sides, weight, bias, targets, lengths, u_lengths, **options)
+    return additive_rnnt_loss(*sides, targets, lengths, u_lengths, **options)

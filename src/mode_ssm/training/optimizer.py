@@ -8,7 +8,7 @@ from mode_ssm.config import OptimizerConfig
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
     """Whether weight decay applies: to matrices that no session and no recurrence owns."""
-    exempt = ("session", "embedding", "A_log", "dt_bias")
+    exempt = ("session", "embedding", "log_rate", "dt_bias")
     return parameter.ndim >= 2 and not any(word in name for word in exempt)
 
 

@@ -1,5 +1,6 @@
 """The picture of a run: both losses, their ratio, and the phoneme error rates, with the stage switches marked."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def draw_run(run: Path) -> Path:
     ratio.legend(loc="best")
     norms.plot([r["update"] for r in updates], _smooth([r["grad_norm"] for r in updates]), color="tab:gray")
     norms.set(title="Gradient norm before clipping", yscale="log", xlabel="update")
-    switches = [b["update"] for a, b in zip(updates, updates[1:], strict=False) if a["stage"] != b["stage"]]
+    switches = [b["update"] for a, b in pairwise(updates) if a["stage"] != b["stage"]]
     for panel in (losses, rates, ratio, norms):
         panel.grid(alpha=0.3)
         for switch in switches:

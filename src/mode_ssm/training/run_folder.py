@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mode_ssm.batch import Batch
 from mode_ssm.config import Resume, TrainConfig
 from mode_ssm.errors import InputError
+from mode_ssm.files import replace_text
 from mode_ssm.settings import dump_settings
 
 
@@ -24,7 +25,9 @@ class RunFolder:
 
     def __init__(self, config: TrainConfig) -> None:
         if config.output_dir is None and config.training.resume is Resume.auto:
-            raise InputError("training.resume=auto needs to know what to continue; give output_dir=RUN, its run folder.")
+            raise InputError(
+                "training.resume=auto needs to know what to continue; give output_dir=RUN, its run folder."
+            )
         self.path = Path(config.output_dir or time.strftime("runs/%Y-%m-%d_%H-%M-%S"))
         self.last = self.path / "checkpoints" / "last.safetensors"
         self.best = self.path / "checkpoints" / "best.safetensors"
@@ -58,7 +61,9 @@ class RunFolder:
         folder = self.path / "skipped"
         folder.mkdir(exist_ok=True)
         path = folder / f"update-{update:06d}-{index}.safetensors"
-        tensors = {name: t.cpu().contiguous() for name, t in batch._asdict().items() if name not in ("keys", "sentences")}
+        tensors = {
+            name: t.cpu().contiguous() for name, t in batch._asdict().items() if name not in ("keys", "sentences")
+        }
         save_file(tensors, path, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
         return path
 
@@ -71,10 +76,3 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     """The records of a run's metrics.jsonl; a last line that a kill cut short is left out."""
     text = (run / "metrics.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text)
-    beside.replace(path)

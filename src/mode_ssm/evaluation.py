@@ -1,0 +1,210 @@
+"""`mode-ssm evaluate`: decode a labelled split with a checkpoint and count its phoneme errors.
+
+A checkpoint rebuilds its own model; only the data root and what to decode are asked for.
+"""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from mode_ssm.batch import Batch, TrialKey
+from mode_ssm.config import EvaluateConfig
+from mode_ssm.corpora import Corpora, read_corpora
+from mode_ssm.data import Problem, TrialDataset, open_split, read_batches, sequential_batches
+from mode_ssm.errors import InputError
+from mode_ssm.files import replace_text
+from mode_ssm.models.model import Encoded, ModeSSM
+from mode_ssm.models.preprocessor import encoder_frames
+from mode_ssm.phonemes import to_symbols
+from mode_ssm.recognition import SearchOptions, recognise, references
+from mode_ssm.scoring import ErrorRate, edit_counts, total
+from mode_ssm.training.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+from mode_ssm.training.splits import sentence_hash
+
+
+class Result(NamedTuple):
+    """One decoded trial."""
+
+    key: TrialKey
+    sentence: str | None
+    reference: list[int]
+    hypothesis: list[int]
+    errors: ErrorRate
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A network as it was trained, in evaluation mode, with the session indices that it knows."""
+
+    model: ModeSSM
+    checkpoint: Checkpoint
+    device: torch.device
+
+    @property
+    def session_index(self) -> dict[str, int]:
+        return {session: index for index, session in enumerate(self.checkpoint.sessions)}
+
+    def open(self, config: EvaluateConfig) -> TrialDataset:
+        """The split that a configuration names, checked against this network."""
+        preprocessor = self.checkpoint.config.preprocessor
+        return open_split(
+            config.data,
+            config.split,
+            num_channels=preprocessor.num_channels,
+            encoder_frames=lambda frames: encoder_frames(preprocessor, frames),
+        )
+
+    @torch.no_grad()
+    def encode(
+        self, dataset: TrialDataset, *, batch_size: int, num_workers: int, on_problem: Callable[[Problem], None]
+    ) -> Iterator[tuple[Batch, Encoded]]:
+        """Every good trial once, encoded, in batches of like length."""
+        plan = sequential_batches(dataset.entries, batch_size)
+        batches = read_batches(
+            dataset, plan, session_index=self.session_index, num_workers=num_workers, on_problem=on_problem
+        )
+        for batch in track(batches, "decoding", total=len(plan), console=Console(stderr=True), transient=True):
+            if batch is not None:
+                yield batch, self.model.encode(batch.to(self.device))
+
+
+def load_recogniser(checkpoint: str) -> Recogniser:
+    """Rebuild the network of a run folder or checkpoint file, on a GPU where there is one.
+
+    Raises:
+        InputError: when there is no readable checkpoint.
+    """
+    loaded = read_checkpoint(find_checkpoint(Path(checkpoint)))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = ModeSSM(loaded.config, len(loaded.sessions))
+    try:
+        model.load_state_dict(loaded.model)
+    except RuntimeError as error:
+        what = str(error).splitlines()[1].strip()
+        raise InputError(f"{loaded.path} does not fit its own settings ({what}); use another checkpoint.") from None
+    return Recogniser(model.to(device).eval(), loaded, device)
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Decode, print a table, and write `evaluation.json` and `hypotheses.csv`.
+
+    Raises:
+        InputError: when the split has no labels, or anything named cannot be read.
+    """
+    if config.split == "test":
+        raise InputError("split=test has no labels to compare with; evaluate split=val or split=train.")
+    corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
+    recogniser = load_recogniser(config.checkpoint)
+    results = decode(recogniser, config)
+    summary = summarise(results, recogniser.checkpoint, config, corpora)
+    folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config))
+    print_summary(summary)
+    write_results(folder, summary, results)
+    print(f"Written: {folder / 'evaluation.json'} and {folder / 'hypotheses.csv'}")
+
+
+def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
+    """Decode all usable trials, in session, block and trial order; the others are named on stderr."""
+    dataset = recogniser.open(config)
+    stderr = Console(stderr=True, soft_wrap=True)
+
+    def report(problem: Problem) -> None:
+        stderr.print(f"Leaving out: {problem}", markup=False)
+
+    for problem in dataset.problems:
+        report(problem)
+    options = SearchOptions(config.beam_size, config.max_labels_per_frame)
+    results = []
+    for batch, encoded in recogniser.encode(
+        dataset, batch_size=config.batch_size, num_workers=config.data.num_workers, on_problem=report
+    ):
+        found = recognise(recogniser.model, encoded, config.decoder, options)
+        rows = zip(batch.keys, batch.sentences, references(batch), found, strict=True)
+        results += [Result(key, text, ref, hyp, edit_counts(ref, hyp)) for key, text, ref, hyp in rows]
+    return sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number))
+
+
+def summarise(
+    results: list[Result], checkpoint: Checkpoint, config: EvaluateConfig, corpora: Corpora | None
+) -> dict[str, Any]:
+    """What evaluation.json holds; rates are fractions, pooled over trials."""
+    seen_hashes = set(checkpoint.sentence_hashes.tolist())
+    seen = [r.errors for r in results if r.sentence is not None and sentence_hash(r.sentence) in seen_hashes]
+    unseen = [r.errors for r in results if r.sentence is not None and sentence_hash(r.sentence) not in seen_hashes]
+    pooled = total(r.errors for r in results)
+    summary: dict[str, Any] = {
+        "checkpoint": str(checkpoint.path),
+        "data_root": config.data.data_root,
+        "split": config.split,
+        "decoder": config.decoder.value,
+        "beam_size": config.beam_size,
+        "trials": len(results),
+        "reference_phonemes": pooled.reference_length,
+        "edits": pooled.edits,
+        "per": pooled.rate,
+        "per_seen_sentences": total(seen).rate if seen else None,
+        "per_unseen_sentences": total(unseen).rate if unseen else None,
+        "trials_seen_sentences": len(seen),
+        "trials_unseen_sentences": len(unseen),
+        "per_by_session": _rates(results, lambda r: r.key.session),
+    }
+    if corpora is not None:
+        summary["per_by_corpus"] = _rates(results, lambda r: corpora.of(r.key.session, r.key.block))
+    return summary
+
+
+def _rates(results: list[Result], group_of: Callable[[Result], str]) -> dict[str, float]:
+    groups: dict[str, ErrorRate] = defaultdict(ErrorRate)
+    for result in results:
+        groups[group_of(result)] += result.errors
+    return {name: errors.rate for name, errors in sorted(groups.items())}
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """The table that a person reads."""
+    title = f"Phoneme error rate, {summary['split']}, {summary['decoder']}, {summary['trials']} trials"
+    table = Table("", "PER (%)", title=title)
+    table.columns[1].justify = "right"
+    rows = [("all trials", summary["per"])]
+    for kind in ("unseen", "seen"):
+        rows.append((f"sentences {kind} in training", summary[f"per_{kind}_sentences"]))
+    for group in ("session", "corpus"):
+        rows += list(summary.get(f"per_by_{group}", {}).items())
+    for name, rate in rows:
+        table.add_row(name, "no trials" if rate is None else f"{100 * rate:.2f}")
+    Console().print(table)
+
+
+def write_results(folder: Path, summary: dict[str, Any], results: list[Result]) -> None:
+    """Write both files, each beside its place and then renamed.
+
+    Raises:
+        InputError: when the folder cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["session", "block", "trial", "sentence", "phonemes", "predicted_phonemes", "edits"])
+    for r in results:
+        symbols = (to_symbols(r.reference), to_symbols(r.hypothesis))
+        writer.writerow([r.key.session, r.key.block, r.key.number, r.sentence or "", *symbols, r.errors.edits])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_text(folder / "hypotheses.csv", text.getvalue())
+        replace_text(folder / "evaluation.json", json.dumps(summary, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}); give another output_dir.") from None
+
+
+def _beside(checkpoint: Path, config: EvaluateConfig) -> Path:
+    run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    return run / "evaluation" / f"{config.split}-{config.decoder.value}"

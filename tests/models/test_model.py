@@ -1,0 +1,58 @@
+"""The whole network: a trial's outputs are its own, whatever stands beside or behind it."""
+
+import pytest
+import torch
+
+from mode_ssm.batch import Batch, TrialKey
+from mode_ssm.config import TrainConfig
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.settings import read_settings
+from tests.small import SMALL
+
+KEY = TrialKey("t15.2023.08.11", "train", "trial_0000", 1, 0)
+
+
+def make_batch(lengths, padding, seed=0):
+    torch.manual_seed(seed)
+    features = torch.full((len(lengths), max(lengths) + 7, 8), padding, dtype=torch.float64)
+    for row, length in enumerate(lengths):
+        generator = torch.Generator().manual_seed(length)
+        features[row, :length] = torch.randn(length, 8, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([[5, 6, 7]]).expand(len(lengths), 3)
+    ones = torch.full((len(lengths),), 3)
+    index = torch.tensor([0, 1, -1, 2][: len(lengths)])
+    return Batch(features, torch.tensor(lengths), labels, ones, index, (KEY,) * len(lengths), (None,) * len(lengths))
+
+
+@pytest.mark.parametrize("encoder", ["ssm", "gru"])
+@pytest.mark.parametrize("direction", ["bidirectional", "causal"])
+@pytest.mark.parametrize("session_layer", ["none", "affine", "low_rank", "full"])
+def test_a_trial_does_not_depend_on_its_neighbours_or_padding(encoder, direction, session_layer):
+    small = [word for word in SMALL if encoder == "ssm" or not word.startswith(("encoder.state", "encoder.head"))]
+    words = [f"encoder={encoder}", f"encoder.direction={direction}", f"preprocessor.session_layer={session_layer}"]
+    config = read_settings(TrainConfig, small + words)
+    model = ModeSSM(config, num_sessions=3).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # away from the identity at the start
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        together = make_batch([90, 61, 33, 75], padding=1e3)
+        frames, lengths = model.encode(together)
+        for row in range(4):
+            alone = together._replace(
+                features=together.features[row : row + 1, : together.frame_lengths[row]],
+                frame_lengths=together.frame_lengths[row : row + 1],
+                session_index=together.session_index[row : row + 1],
+            )
+            own, own_length = model.encode(alone)
+            assert own_length.item() == lengths[row].item()
+            torch.testing.assert_close(frames[row, : own.shape[1]], own[0], rtol=1e-10, atol=1e-10)
+
+
+def test_ctc_log_probs_are_normalised_and_float32_under_autocast():
+    model = ModeSSM(read_settings(TrainConfig, SMALL), num_sessions=3).eval()
+    batch = make_batch([90, 61], padding=0.0)
+    batch = batch._replace(features=batch.features.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        log_probs = model.ctc_log_probs(model.encode(batch).frames)
+    assert log_probs.dtype == torch.float32
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(log_probs.shape[:2]))

@@ -1,0 +1,152 @@
+"""The commands as a person runs them: the user's own words, files in, files out, one sentence where input is wrong."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mode_ssm.cli import main
+from mode_ssm.training.run_folder import read_metrics
+from tests.small import SESSIONS, SMALL, small_words, write_data
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(root, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", *small_words(root, run)])
+    assert exit_.value.code == 0
+    return run
+
+
+def status(arguments):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    return exit_.value.code
+
+
+def test_the_users_command_in_its_own_layout(tmp_path):
+    """Batches of one trial, four accumulated, two epochs a stage; the network is made small to be quick."""
+    write_data(tmp_path / "data" / "raw" / "t15_copyTask_neuralData" / "hdf5_data_final")
+    small = [w for w in SMALL if not w.startswith(("preprocessor.num", "training.batch", "training.stages"))]
+    words = """
+    data.data_root=data/raw/t15_copyTask_neuralData/hdf5_data_final data.max_sessions=3 training.optimizer.lr=0.00005
+    preprocessor.num_channels=8 training.batch_size=1 training.gradient_accumulation_steps=4
+    training.stages.0.epochs=2 training.stages.1.epochs=2
+""".split()
+    script = [sys.executable, str(REPOSITORY / "scripts" / "train.py")]
+    done = subprocess.run(
+        [*script, *words, *small, "data.cache_dir=index"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Batch 4/18 (22%) | Loss: " in done.stdout
+    assert "RNN-T/CTC ratio " in done.stdout
+    (run,) = (tmp_path / "runs").iterdir()
+    updates = [r for r in read_metrics(run) if r["kind"] == "update"]
+    assert len(updates) == 4 * 5
+    assert updates[-1]["skipped"] == 0
+
+
+def test_a_run_folder_holds_what_it_says(trained):
+    for name in (
+        "config.yaml",
+        "metrics.jsonl",
+        "training.png",
+        "checkpoints/last.safetensors",
+        "checkpoints/best.safetensors",
+    ):
+        assert (trained / name).stat().st_size > 0
+    assert list((trained / "tensorboard").iterdir())
+    updates = [r for r in read_metrics(trained) if r["kind"] == "update"]
+    keys = """
+        stage update loss loss_ctc loss_rnnt loss_rnnt_raw rnnt_ctc_ratio grad_norm lr skipped frames_per_s
+""".split()
+    assert set(keys) <= set(updates[0])
+    joint = [r for r in updates if r["stage"] == "joint_train"]
+    for r in joint:
+        assert r["loss"] == pytest.approx(0.3 * r["loss_ctc"] + r["loss_rnnt"], rel=1e-5)
+        assert r["rnnt_ctc_ratio"] == pytest.approx(r["loss_rnnt"] / r["loss_ctc"], rel=1e-5)
+        assert r["loss_rnnt_raw"] > r["loss_rnnt"]
+    validations = [r for r in read_metrics(trained) if r["kind"] == "validation"]
+    assert [v["per_rnnt"] is None for v in validations] == [True, False]
+    assert set(validations[-1]["per_ctc_by_session"]) == set(SESSIONS[1:])
+
+
+@pytest.mark.parametrize(("decoder", "beam"), [("ctc", 1), ("rnnt", 1), ("rnnt", 3)])
+def test_evaluate_writes_what_it_prints(trained, root, tmp_path, capsys, decoder, beam):
+    corpus = tmp_path / "blocks.csv"
+    corpus.write_text("Date,Block number,Corpus\n2023-08-13,1,Harvard\n")
+    words = [f"checkpoint={trained}", f"data.data_root={root}", f"decoder={decoder}", f"output_dir={tmp_path / 'out'}"]
+    assert status(["evaluate", *words, f"beam_size={beam}", f"corpus_csv={corpus}"]) == 0
+    summary = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert summary["trials"] == 6
+    assert summary["per"] == pytest.approx(summary["edits"] / summary["reference_phonemes"])
+    assert set(summary["per_by_session"]) == set(SESSIONS[1:])
+    assert set(summary["per_by_corpus"]) == {"Harvard", "not listed"}
+    assert summary["trials_unseen_sentences"] == 6
+    assert f"{100 * summary['per']:.2f}" in capsys.readouterr().out
+    with (tmp_path / "out" / "hypotheses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["edits"]) for row in rows) == summary["edits"]
+    scored = ["score", str(tmp_path / "out" / "hypotheses.csv"), "--reference", "phonemes"]
+    assert status([*scored, "--hypothesis", "predicted_phonemes"]) == 0
+    assert json.loads(capsys.readouterr().out)["error_rate"] == pytest.approx(summary["per"])
+
+
+def test_training_sentences_are_told_from_others(trained, root, tmp_path):
+    words = [f"checkpoint={trained}", f"data.data_root={root}", "split=train", f"output_dir={tmp_path}"]
+    assert status(["evaluate", *words]) == 0
+    summary = json.loads((tmp_path / "evaluation.json").read_text())
+    assert (summary["trials_seen_sentences"], summary["trials_unseen_sentences"]) == (18, 0)
+    assert summary["per_unseen_sentences"] is None
+
+
+WRONG = {
+    "no command": ([], "arguments are required: COMMAND"),
+    "unknown command": (["trian"], "invalid choice: 'trian'"),
+    "unknown setting": (["train", "data.root=x"], "did you mean data.data_root?"),
+    "no data root": (["train", "data.data_root=nowhere"], "data.data_root=nowhere does not exist"),
+    "no checkpoint": (["evaluate", "checkpoint=nowhere"], "nowhere does not exist"),
+    "checkpoint not given": (["evaluate"], "The setting checkpoint has no default"),
+    "test split": (["evaluate", "checkpoint=x", "split=test"], "split=test has no labels"),
+    "unknown split": (["evaluate", "checkpoint=x", "split=dev"], "there are train, val, test"),
+    "no such file to score": (["score", "x.csv", "--reference", "a", "--hypothesis", "b"], "x.csv cannot be read"),
+    "score without columns": (["score", "x.csv"], "arguments are required: --reference"),
+    "no block list": (["evaluate", "checkpoint=x", "corpus_csv=nowhere"], "corpus_csv=nowhere cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_command_ends_with_one_sentence(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, sentence = WRONG[name]
+    assert status(arguments) == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert printed.err.startswith("mode-ssm: ")
+    assert printed.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Date,Block number\n", "has no column 'Corpus'"),
+        ("Date,Block number,Corpus\nyesterday,1,Harvard\n", "line 2 has Date='yesterday'"),
+        ("Date,Block number,Corpus\n2023-08-11,x,Harvard\n", "Block number='x'"),
+    ],
+)
+def test_a_wrong_block_list_is_named(tmp_path, capsys, text, sentence):
+    (tmp_path / "blocks.csv").write_text(text)
+    assert status(["evaluate", "checkpoint=x", f"corpus_csv={tmp_path / 'blocks.csv'}"]) == 2
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,137 @@
+"""Settings: the user's own words work, wrong ones end with a sentence, and every one of them is read somewhere."""
+
+import ast
+import re
+from dataclasses import fields, is_dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from mode_ssm import config as config_module
+from mode_ssm.config import (
+    EvaluateConfig,
+    GRUEncoderConfig,
+    LSTMPredictorConfig,
+    SimulateConfig,
+    SSMEncoderConfig,
+    StatelessPredictorConfig,
+    TrainConfig,
+)
+from mode_ssm.errors import InputError
+from mode_ssm.settings import dump_settings, read_settings, settings_from_file, walk
+from mode_ssm.settings_help import settings_help
+
+SOURCE = Path(config_module.__file__).parent
+
+
+def test_the_defaults_are_a_joint_run_at_the_size_of_t15():
+    config = read_settings(TrainConfig, [])
+    assert isinstance(config.encoder, SSMEncoderConfig)
+    assert isinstance(config.predictor, StatelessPredictorConfig)
+    assert config.preprocessor.num_channels == 512
+    assert [(s.name, s.ctc_weight, s.rnnt_weight) for s in config.training.stages] == [
+        ("ctc_warmup", 1.0, 0.0),
+        ("joint_train", 0.3, 1.0),
+    ]
+
+
+def test_list_indices_floats_and_choices():
+    words = ["training.stages.1.epochs=2", "training.optimizer.lr=0.00005", "encoder=gru", "predictor=lstm"]
+    config = read_settings(TrainConfig, [*words, "data.max_sessions=3", "encoder.direction=causal"])
+    assert config.training.stages[1].epochs == 2
+    assert config.training.optimizer.lr == 5e-5
+    assert isinstance(config.encoder, GRUEncoderConfig)
+    assert isinstance(config.predictor, LSTMPredictorConfig)
+    assert config.data.max_sessions == 3
+
+
+@pytest.mark.parametrize("name", sorted(p.name[:-5] for p in files("mode_ssm.conf.experiment").iterdir()))
+@pytest.mark.parametrize("encoder", ["ssm", "gru"])
+def test_every_experiment_fits_both_encoders(name, encoder):
+    assert read_settings(TrainConfig, [f"experiment={name}", f"encoder={encoder}"]).encoder.kind == encoder
+
+
+def test_a_later_word_beats_the_experiment():
+    assert read_settings(TrainConfig, ["experiment=an4", "encoder.width=64"]).encoder.width == 64
+
+
+def test_settings_survive_a_run_folder():
+    config = read_settings(TrainConfig, ["encoder=gru", "training.precision=bf16-mixed", "data.max_sessions=2"])
+    assert settings_from_file(TrainConfig, dump_settings(config), "config.yaml") == config
+
+
+MALFORMED = {
+    "training.bach_size=4": "did you mean training.batch_size?",
+    "stages.0.epochs=2": "did you mean training.stages.0.epochs?",
+    "encoder.state_sizes=4": "did you mean encoder.state_size?",
+    "training.batch_size=four": "training.batch_size=four does not fit: Value 'four' of type 'str'",
+    "training.batch_size=1.5": "could not be converted to Integer",
+    "training.batch_size=": "could not be converted to Integer",
+    "training.batch_size=[": "settings are written key=value",
+    "training.batch_size": "settings are written key=value",
+    "training.batch_size=1,2": "Ambiguous value",
+    "training.batch_size=0": "must lie between 1 and",
+    "training.optimizer.lr=nan": "must lie between",
+    "training.optimizer.lr=-1": "must lie between",
+    "encoder.dropout=1.5": "must lie between 0 and 0.95",
+    "training.stages.2.epochs=2": "training.stages has 2 entries, training.stages.0 to training.stages.1",
+    "training.stages.first.epochs=2": "is not an int",
+    "training.stages=[]": "give at least one entry",
+    "training.stages=null": "is not Optional",
+    "training.stages.0.epoch=2": "did you mean training.stages.0.epochs?",
+    "encoder=transformer": "there are ssm, gru",
+    "experiment=t16": "there are an4, demo",
+    "encoder.direction=backwards": "expected one of [bidirectional, causal]",
+    "losses.rnnt_scaling=length": "expected one of [sequence_length",
+    "training.precision=float16": "there are 32-true, bf16-mixed",
+    "training.accelerator=tpu": "there are auto, cpu, cuda",
+    "~training": "would add or remove a setting",
+    "+training.more=1": "would add or remove a setting",
+    "data=null": "is not Optional",
+    "=3": "do not fit together",
+}
+
+
+@pytest.mark.parametrize("word", MALFORMED)
+def test_a_wrong_setting_ends_with_a_sentence(word):
+    with pytest.raises(InputError) as error:
+        read_settings(TrainConfig, [word])
+    assert MALFORMED[word] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_setting_is_named():
+    with pytest.raises(InputError, match="The setting checkpoint has no default; give it as checkpoint=VALUE"):
+        read_settings(EvaluateConfig, [])
+
+
+@pytest.mark.parametrize("text", ["", "3", "a: [", "encoder: {kind: rnn}", "training: 3", "unknown: 1"])
+def test_a_foreign_settings_file_ends_with_a_sentence(text):
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        settings_from_file(TrainConfig, text, "config.yaml")
+
+
+def test_every_setting_is_read_somewhere():
+    read = set()
+    for path in SOURCE.rglob("*.py"):
+        if path.name in ("config.py", "settings.py"):
+            continue
+        tree = ast.parse(path.read_text())
+        read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
+    schemas = [c for c in vars(config_module).values() if isinstance(c, type) and is_dataclass(c)]
+    unread = {f"{c.__name__}.{f.name}" for c in schemas for f in fields(c) if f.name not in read and f.name != "kind"}
+    assert not unread
+
+
+@pytest.mark.parametrize("schema", [TrainConfig, EvaluateConfig, SimulateConfig])
+def test_help_lists_every_setting(schema):
+    text = settings_help(schema)
+    config = read_settings(schema, ["checkpoint=RUN"] if schema is EvaluateConfig else _required(schema))
+    for key, _ in walk(config):
+        if not key.endswith(".kind"):
+            assert re.search(rf"^  {re.escape(key)}=", text, re.MULTILINE), key
+
+
+def _required(schema):
+    return ["out=data"] if schema is SimulateConfig else []

@@ -1,0 +1,141 @@
+"""The parts of training, each against its definition."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mode_ssm.batch import Batch, TrialKey
+from mode_ssm.config import AugmentationConfig, OptimizerConfig, RNNTScaling, ScheduleConfig, StageConfig, TrainConfig
+from mode_ssm.losses.objective import UpdateSize, ctc_nats_per_label, rnnt_divisor
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.settings import read_settings
+from mode_ssm.training.augment import augment
+from mode_ssm.training.display import clock
+from mode_ssm.training.optimizer import build_optimizer
+from mode_ssm.training.schedule import learning_rate, transducer_weight
+from tests.small import SMALL
+
+KEY = TrialKey("t15.2023.08.11", "train", "trial_0000", 1, 0)
+SCHEDULE = ScheduleConfig(warmup_updates=10, rewarm_updates=5, final_lr_fraction=0.1)
+
+
+def rate(update, stage=0, in_stage=None):
+    in_stage = update if in_stage is None else in_stage
+    return learning_rate(2.0, SCHEDULE, update=update, total=100, stage=stage, update_in_stage=in_stage)
+
+
+def test_the_learning_rate_warms_up_and_follows_a_cosine():
+    assert rate(0) == pytest.approx(0.2)
+    assert rate(50) == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
+    assert rate(100) == pytest.approx(0.2)
+    assert rate(10**6) == pytest.approx(0.2)
+
+
+def test_the_learning_rate_warms_up_again_at_a_stage_switch():
+    ratios = [rate(40 + n, stage=1, in_stage=n) / rate(40 + n) for n in range(7)]
+    assert ratios == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
+def test_the_transducer_weight_ramps_from_a_tenth():
+    stage = StageConfig(rnnt_weight=2.0, rnnt_ramp_updates=10)
+    assert [transducer_weight(stage, n) for n in (0, 5, 10, 99)] == pytest.approx([0.2, 1.1, 2.0, 2.0])
+    assert transducer_weight(StageConfig(rnnt_weight=2.0), 0) == 2.0
+
+
+def test_weight_decay_spares_biases_norms_embeddings_sessions_and_the_recurrence():
+    model = ModeSSM(read_settings(TrainConfig, SMALL), num_sessions=3)
+    names = {id(p): n for n, p in model.named_parameters()}
+    decayed, spared = (
+        [names[id(p)] for p in g["params"]] for g in build_optimizer(model, OptimizerConfig()).param_groups
+    )
+    assert "ctc_head.weight" in decayed
+    assert all(name.endswith("weight") for name in decayed)
+    assert {"ctc_head.bias", "predictor.embedding.weight"} <= set(spared)
+    assert any("session" in name for name in spared)
+    assert any("dt_bias" in name for name in spared)
+    assert any("log_rate" in name for name in spared)
+    assert len(decayed) + len(spared) == len(names)
+
+
+def test_clock():
+    assert (clock(59.6), clock(3725)) == ("1:00", "1:02:05")
+
+
+def make_batch(lengths, channels=5):
+    features = torch.ones(len(lengths), max(lengths), channels)
+    none = torch.zeros(len(lengths), 0, dtype=torch.int64)
+    zeros = torch.zeros(len(lengths), dtype=torch.int64)
+    keys = (KEY,) * len(lengths)
+    return Batch(features, torch.tensor(lengths), none, zeros, zeros, keys, (None,) * len(lengths))
+
+
+OFF = {"white_noise_sd": 0.0, "constant_offset_sd": 0.0, "max_cut_frames": 0, "time_masks": 0}
+
+
+def test_no_augmentation_changes_nothing():
+    batch = make_batch([9, 9])
+    assert torch.equal(augment(batch, AugmentationConfig(**OFF)).features, batch.features)
+
+
+def test_noise_and_offset_have_their_standard_deviations():
+    torch.manual_seed(0)
+    noisy = augment(make_batch([4000], 20), AugmentationConfig(**OFF | {"white_noise_sd": 0.5})).features
+    assert noisy.std().item() == pytest.approx(0.5, rel=0.02)
+    offset = augment(make_batch([30], 20_000), AugmentationConfig(**OFF | {"constant_offset_sd": 0.3})).features
+    assert offset[0, 0].std().item() == pytest.approx(0.3, rel=0.03)
+    torch.testing.assert_close(offset.std(dim=1), torch.zeros(1, 20_000), rtol=0, atol=1e-6)
+
+
+@given(st.lists(st.integers(20, 200), min_size=1, max_size=4), st.integers(1, 20), st.floats(0.0, 0.3))
+def test_time_masks_hide_whole_frames_within_their_bound(lengths, masks, fraction):
+    options = OFF | {"time_masks": masks, "time_mask_max_fraction": fraction}
+    features = augment(make_batch(lengths), AugmentationConfig(**options)).features
+    for row, length in enumerate(lengths):
+        per_frame = features[row, :length].unique(dim=1)
+        assert per_frame.shape[1] == 1
+        assert int((per_frame == 0).sum()) <= masks * math.floor(length * fraction)
+        assert (features[row, length:] == 0).all()
+
+
+def test_a_cut_takes_the_first_frames_of_the_whole_batch():
+    batch = make_batch([9, 6])
+    batch.features[:, :, 0] = torch.arange(9.0)
+    lengths = set()
+    for seed in range(30):
+        torch.manual_seed(seed)
+        cut = augment(batch, AugmentationConfig(**OFF | {"max_cut_frames": 2}))
+        gone = 9 - int(cut.frame_lengths[0])
+        lengths.add(gone)
+        assert cut.frame_lengths.tolist() == [9 - gone, 6 - gone]
+        assert cut.features[0, :, 0].tolist() == list(range(gone, 9))
+    assert lengths == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("scaling", "expected"),
+    [
+        (RNNTScaling.sequence_length, [47.5 / 2, 47.5 / 2]),
+        (RNNTScaling.sqrt, [math.sqrt(47.5 * 9)] * 2),
+        (RNNTScaling.label_length, [10, 8]),
+        (RNNTScaling.none, [1, 1]),
+    ],
+)
+def test_the_scalings_are_their_formulas(scaling, expected):
+    found = rnnt_divisor(scaling, torch.tensor([10, 8]), UpdateSize(2, 95, 18))
+    assert found.tolist() == pytest.approx(expected)
+
+
+def test_no_scaling_divides_by_less_than_one():
+    for scaling in RNNTScaling:
+        assert rnnt_divisor(scaling, torch.tensor([0]), UpdateSize(1, 1, 0)).tolist() == [1.0]
+
+
+def test_ctc_is_pytorchs_mean_when_averaged():
+    torch.manual_seed(0)
+    log_probs = torch.randn(3, 20, 41).log_softmax(-1)
+    labels, frames, counts = torch.randint(1, 41, (3, 6)), torch.tensor([20, 15, 18]), torch.tensor([6, 4, 5])
+    expected = torch.nn.functional.ctc_loss(log_probs.transpose(0, 1), labels, frames, counts, reduction="mean")
+    torch.testing.assert_close(ctc_nats_per_label(log_probs, labels, frames, counts).mean(), expected)

@@ -1,0 +1,137 @@
+"""One update: accumulation equals the larger batch, scaling included, and bad numbers never reach the weights."""
+
+import copy
+
+import pytest
+import torch
+
+from mode_ssm.batch import collate
+from mode_ssm.data import open_split
+from mode_ssm.errors import InputError
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.training.devices import start_fabric
+from mode_ssm.training.loop import train
+from mode_ssm.training.objective import Weights
+from mode_ssm.training.optimizer import build_optimizer
+from mode_ssm.training.run_folder import read_metrics
+from mode_ssm.training.update import run_update
+from tests.small import SESSIONS, small_config, write_data
+
+PLAIN = """
+augmentation.white_noise_sd=0 augmentation.constant_offset_sd=0 augmentation.max_cut_frames=0 augmentation.time_masks=0
+preprocessor.dropout=0 encoder.dropout=0 encoder.stochastic_depth=0 predictor.dropout=0
+""".split()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+JOINT = Weights(0.3, 1.0)
+
+
+def trials_of(config, root):
+    dataset = open_split(config.data, "train", num_channels=8, encoder_frames=lambda frames: frames // 4)
+    return [dataset[index] for index in (0, 3, 8, 17)]
+
+
+def step(config, groups, weights=JOINT):
+    fabric = start_fabric(config.training)
+    torch.manual_seed(0)
+    model = ModeSSM(config, 3).double()
+    optimizer = build_optimizer(model, config.training.optimizer)
+    index = {session: n for n, session in enumerate(SESSIONS)}
+    batches = [collate(group, index) for group in groups]
+    batches = [batch._replace(features=batch.features.double()) for batch in batches]
+    return run_update(fabric, model, optimizer, batches, weights, config, 0), model
+
+
+@pytest.mark.parametrize("scaling", ["sequence_length", "sqrt", "label_length", "none"])
+@pytest.mark.parametrize("joiner", ["tanh", "additive"])
+def test_four_batches_of_one_trial_equal_one_batch_of_four(root, scaling, joiner):
+    words = [*PLAIN, f"losses.rnnt_scaling={scaling}", f"joiner={joiner}"]
+    config = small_config(root, root / "run", *words) if joiner == "tanh" else _additive(root, words)
+    trials = trials_of(config, root)
+    accumulated, model_a = step(config, [[trial] for trial in trials])
+    together, model_b = step(config, [trials])
+    torch.testing.assert_close(torch.stack([*accumulated.terms]), torch.stack([*together.terms]), rtol=1e-6, atol=0)
+    assert accumulated.grad_norm == pytest.approx(together.grad_norm, rel=1e-6)
+    for a, b in zip(model_a.parameters(), model_b.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
+
+
+def _additive(root, words):
+    from mode_ssm.config import TrainConfig
+    from mode_ssm.settings import read_settings
+    from tests.small import small_words
+
+    kept = [word for word in small_words(root, root / "run", *words) if not word.startswith("joiner.")]
+    return read_settings(TrainConfig, kept)
+
+
+def test_the_fused_and_the_plain_transducer_loss_train_alike(root):
+    config = small_config(root, root / "run", *PLAIN)
+    trials = trials_of(config, root)
+    fused, _ = step(config, [trials])
+    plain_config = copy.deepcopy(config)
+    plain_config.losses.fused = False
+    plain, _ = step(plain_config, [trials])
+    torch.testing.assert_close(torch.stack([*fused.terms]), torch.stack([*plain.terms]), rtol=1e-6, atol=0)
+    assert fused.grad_norm == pytest.approx(plain.grad_norm, rel=1e-5)
+
+
+def test_a_stage_without_a_head_leaves_it_alone(root):
+    config = small_config(root, root / "run", *PLAIN)
+    torch.manual_seed(0)
+    before = ModeSSM(config, 3).double()
+    update, after = step(config, [trials_of(config, root)], Weights(1.0, 0.0))
+    assert update.record(Weights(1.0, 0.0))["loss_rnnt"] is None
+    for name, parameter in before.named_parameters():
+        same = torch.equal(parameter, dict(after.named_parameters())[name])
+        assert same == name.startswith(("predictor", "joiner")) or "session" in name or not parameter.requires_grad
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e30])
+def test_a_bad_batch_is_skipped_named_counted_and_kept(root, tmp_path, monkeypatch, capsys, value):
+    """A spike that overflows, put into one trial behind the reader's checks."""
+    from mode_ssm.training import loop
+
+    real = loop.read_batches
+
+    def poisoned(dataset, batches, **options):
+        for number, batch in enumerate(real(dataset, batches, **options)):
+            if number == 1 and dataset.entries[0].key.split == "train":
+                batch.features[0] = value
+                batch.features[0, 3] = -value
+            yield batch
+
+    monkeypatch.setattr(loop, "read_batches", poisoned)
+    monkeypatch.setattr("mode_ssm.training.augment.torch.randn_like", torch.zeros_like)
+    config = small_config(root, tmp_path / "run", "preprocessor.softsign=false")
+    train(config)
+    printed = capsys.readouterr().out
+    updates = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "update"]
+    skipped = [r for r in updates if r["skipped_now"]]
+    if value != value:  # NaN must be caught; a spike may be survived, since the norms of the network bound it
+        assert len(skipped) == 2
+        assert "Skipping batch 2 due to NaN/Inf loss (trials t15." in printed
+        assert len(list((tmp_path / "run" / "skipped").iterdir())) == 2
+    assert updates[-1]["skipped"] == len(skipped)
+    assert all(r["loss"] is not None for r in updates if not r["skipped_now"])
+
+
+def test_too_many_skips_in_a_row_end_the_run(root, tmp_path, monkeypatch):
+    from mode_ssm.training import loop
+
+    real = loop.read_batches
+
+    def poisoned(dataset, batches, **options):
+        for batch in real(dataset, batches, **options):
+            batch.features[0] = float("nan")
+            yield batch
+
+    monkeypatch.setattr(loop, "read_batches", poisoned)
+    config = small_config(root, tmp_path / "run", "training.max_skipped_in_a_row=3")
+    with pytest.raises(InputError, match="3 updates in a row were skipped for NaN/Inf, the last one update 3"):
+        train(config)
