@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.decoding.ctc import CTCPrefixScorer
 from mode_ssm.phonemes import BLANK, NUM_CLASSES, SILENCE
-from mode_ssm.words.ctc_search import CTCWordSearch
+from mode_ssm.words.ctc_search import CTCWordSearch, build_ctc_tree
 from mode_ssm.words.model import WordModel
 from mode_ssm.words.transducer_search import TransducerWordSearch
+from mode_ssm.words.trie import build_tree
 from tests.decoding.tiny_transducer import TinyTransducer, alignment_sum
 
 A, B = 1, 7
@@ -75,7 +76,7 @@ def test_a_full_ctc_search_is_exhaustive(word_model: WordModel, seed: int, weigh
     search = WordSearchConfig(**FULL, **weights)
     log_probs = posteriors(5, seed)
     expected = enumerate_ctc(word_model, log_probs, search)
-    found = CTCWordSearch(word_model, search, ALL)(log_probs)
+    found = CTCWordSearch(word_model, build_ctc_tree(word_model), search, ALL)(log_probs)
     assert {hypothesis.words for hypothesis in found} == {words for words, score in expected.items() if score > -1e3}
     for hypothesis in found:
         assert hypothesis.score == pytest.approx(expected[hypothesis.words], abs=1e-4)
@@ -88,8 +89,10 @@ def test_temperature_flattens_the_posteriors(word_model: WordModel) -> None:
     log_probs = posteriors(4, 0)
     halved = log_probs / 2
     halved -= np.logaddexp.reduce(halved, axis=1, keepdims=True)
-    hot = CTCWordSearch(word_model, WordSearchConfig(**FULL, temperature=2.0), ALL)(log_probs)
-    assert hot == CTCWordSearch(word_model, WordSearchConfig(**FULL), ALL)(halved)
+    hot = CTCWordSearch(word_model, build_ctc_tree(word_model), WordSearchConfig(**FULL, temperature=2.0), ALL)(
+        log_probs
+    )
+    assert hot == CTCWordSearch(word_model, build_ctc_tree(word_model), WordSearchConfig(**FULL), ALL)(halved)
 
 
 def sentences(model: WordModel, longest: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -138,7 +141,7 @@ def test_a_full_transducer_search_is_exhaustive(
         score += search.ctc_weight * whole_ctc(ctc, labels) if joint and search.ctc_weight else 0.0
         names = tuple(word_model.words[word] for word in words)
         expected[names] = max(score, expected.get(names, -math.inf))
-    find = TransducerWordSearch(word_model, search, ALL)
+    find = TransducerWordSearch(word_model, build_tree(word_model), search, ALL)
     (found,) = find(encoded, torch.tensor([3]), tiny.callables(), [ctc] if joint else None)
     finite = {hypothesis.words: hypothesis.score for hypothesis in found if hypothesis.score > -1e3}
     assert finite.keys() == {words for words, score in expected.items() if score > -1e3}
@@ -152,9 +155,9 @@ def test_words_come_from_the_lexicon_and_are_spelled_by_their_labels(
     word_model: WordModel, seed: int, frames: int, beam: int
 ) -> None:
     search = WordSearchConfig(ctc_beam_size=beam, rnnt_beam_size=beam)
-    found = CTCWordSearch(word_model, search, 3)(posteriors(frames, seed))
+    found = CTCWordSearch(word_model, build_ctc_tree(word_model), search, 3)(posteriors(frames, seed))
     tiny = TinyTransducer(NUM_CLASSES, seed)
-    found += TransducerWordSearch(word_model, search, 3)(
+    found += TransducerWordSearch(word_model, build_tree(word_model), search, 3)(
         tiny.encoded(1, frames), torch.tensor([frames]), tiny.callables()
     )[0]
     for hypothesis in found:
@@ -175,16 +178,19 @@ def test_a_language_model_of_weight_zero_changes_nothing_but_ties(word_model: Wo
     tiny = TinyTransducer(NUM_CLASSES, 3)
     encoded = tiny.encoded(1, 6)
     for seed in range(5):
-        one, other = (CTCWordSearch(model, search, 5)(posteriors(8, seed))[0] for model in (word_model, silent))
+        one, other = (
+            CTCWordSearch(model, build_ctc_tree(model), search, 5)(posteriors(8, seed))[0]
+            for model in (word_model, silent)
+        )
         assert one.score == pytest.approx(other.score)
         assert one.labels == other.labels
     one, other = (
-        TransducerWordSearch(model, search, 5)(encoded, torch.tensor([6]), tiny.callables())[0][0]
+        TransducerWordSearch(model, build_tree(model), search, 5)(encoded, torch.tensor([6]), tiny.callables())[0][0]
         for model in (word_model, silent)
     )
     assert (one.score, one.labels) == (other.score, other.labels)
 
 
 def test_a_trial_of_one_frame_is_the_empty_sentence(word_model: WordModel) -> None:
-    (found,) = CTCWordSearch(word_model, WordSearchConfig(), 1)(posteriors(1, 0))
+    (found,) = CTCWordSearch(word_model, build_ctc_tree(word_model), WordSearchConfig(), 1)(posteriors(1, 0))
     assert found.words == ()

@@ -5,6 +5,7 @@ reachable unigram score is applied as soon as its first phoneme is (look-ahead),
 """
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions, SmearingMode, Trie
@@ -18,17 +19,22 @@ from mode_ssm.words.model import LN10, WordModel
 _LEAST = -1e4  # stands for the logarithm of 0, so that sums stay finite
 
 
-class CTCWordSearch:
-    """Holds the prefix tree of one lexicon; searches one trial at a time."""
+def build_ctc_tree(model: WordModel) -> Any:
+    """The lexicon as flashlight's prefix tree, each node with the best word below it."""
+    tree = Trie(NUM_CLASSES, SILENCE)
+    for word, spelling in model.spellings:
+        tree.insert(list(spelling), word, model.unigrams[word] / LN10)
+    tree.smear(SmearingMode.MAX)
+    return tree
 
-    def __init__(self, model: WordModel, settings: WordSearchConfig, nbest: int) -> None:
+
+class CTCWordSearch:
+    """Searches one trial at a time, with one lexicon and one choice of weights."""
+
+    def __init__(self, model: WordModel, tree: Any, settings: WordSearchConfig, nbest: int) -> None:
         self._model = model
         self._settings = settings
         self._nbest = nbest
-        trie = Trie(NUM_CLASSES, SILENCE)
-        for word, spelling in model.spellings:
-            trie.insert(list(spelling), word, model.unigrams[word] / LN10)
-        trie.smear(SmearingMode.MAX)
         options = LexiconDecoderOptions(
             beam_size=settings.ctc_beam_size,
             beam_size_token=NUM_CLASSES,
@@ -41,7 +47,7 @@ class CTCWordSearch:
             criterion_type=CriterionType.CTC,
         )
         no_unknown = -1
-        self._decoder = LexiconDecoder(options, trie, model.lm, SILENCE, BLANK, no_unknown, [], False)
+        self._decoder = LexiconDecoder(options, tree, model.lm, SILENCE, BLANK, no_unknown, [], False)
 
     def __call__(self, log_probs: NDArray[np.floating]) -> list[WordHypothesis]:
         """Search one trial, log_probs (S, V); an empty list where no path through the lexicon fits into S frames."""
@@ -49,11 +55,11 @@ class CTCWordSearch:
         found = self._decoder.decode(emissions.ctypes.data, *emissions.shape)
         return best_per_sentence((self._read(result) for result in found), self._nbest)
 
-    def _read(self, result: object) -> WordHypothesis:
-        path, words = result.tokens[1:-1], [word for word in result.words if word >= 0]  # type: ignore[attr-defined]
+    def _read(self, result: Any) -> WordHypothesis:
+        path, words = result.tokens[1:-1], [word for word in result.words if word >= 0]
         labels = tuple(label for label, _ in groupby(path) if label != BLANK)
         names = tuple(self._model.words[word] for word in words)
-        return WordHypothesis(names, float(result.score), self._model.sentence_score(words), labels)  # type: ignore[attr-defined]
+        return WordHypothesis(names, float(result.score), self._model.sentence_score(words), labels)
 
 
 def ctc_emissions(log_probs: NDArray[np.floating], settings: WordSearchConfig) -> NDArray[np.float32]:

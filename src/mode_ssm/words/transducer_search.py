@@ -1,8 +1,7 @@
 """Words from a transducer: beam search within the lexicon, shallow fusion, internal-LM subtraction, CTC prefix scores.
 
-The score of a sentence is that of its best label sequence, whose alignments are summed:
-log P_transducer + lm_weight * log P_ngram - internal_lm_weight * log P_internal + ctc_weight * log P_ctc, and word_score
-for each word.
+The score of a sentence is that of its best label sequence, whose alignments are summed: log P_transducer
++ lm_weight * log P_ngram - internal_lm_weight * log P_internal + ctc_weight * log P_ctc + word_score * words.
 """
 
 from collections.abc import Sequence
@@ -18,17 +17,17 @@ from mode_ssm.decoding.transducer import TransducerCallables
 from mode_ssm.words.guide import WordGuide, WordState
 from mode_ssm.words.hypothesis import WordHypothesis, best_per_sentence
 from mode_ssm.words.model import WordModel
-from mode_ssm.words.trie import build_tree
+from mode_ssm.words.trie import PrefixTree
 
 
 class TransducerWordSearch:
-    """Holds the prefix tree of one lexicon; searches a batch of trials at a time."""
+    """Searches a batch of trials at a time, with one lexicon and one choice of weights."""
 
-    def __init__(self, model: WordModel, settings: WordSearchConfig, nbest: int) -> None:
+    def __init__(self, model: WordModel, tree: PrefixTree, settings: WordSearchConfig, nbest: int) -> None:
         self._model = model
         self._settings = settings
         self._nbest = nbest
-        self._guide = WordGuide(model, build_tree(model), settings)
+        self._guide = WordGuide(model, tree, settings)
 
     def __call__(
         self,

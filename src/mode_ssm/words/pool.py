@@ -1,0 +1,84 @@
+"""The CTC word search over many trials, in this process or in several that each load the language model."""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from mode_ssm.config import WordSearchConfig
+from mode_ssm.words.ctc_search import CTCWordSearch, build_ctc_tree
+from mode_ssm.words.hypothesis import WordHypothesis
+from mode_ssm.words.model import WordModel, load_word_model
+
+
+class _Task(NamedTuple):
+    settings: WordSearchConfig
+    nbest: int
+    log_probs: NDArray[np.float32]
+
+
+class _Loaded:
+    """A language model with its tree, and the search that was used last."""
+
+    def __init__(self, model: WordModel) -> None:
+        self._model = model
+        self._tree = build_ctc_tree(model)
+        self._key: tuple[WordSearchConfig, int] | None = None
+        self._search: CTCWordSearch | None = None
+
+    def run(self, task: _Task) -> list[WordHypothesis]:
+        key = (task.settings, task.nbest)
+        if self._search is None or key != self._key:
+            self._key, self._search = key, CTCWordSearch(self._model, self._tree, *key)
+        return self._search(task.log_probs)
+
+
+_loaded: _Loaded | None = None  # of a worker process
+
+
+def _load_in_worker(folder: str) -> None:
+    global _loaded
+    _loaded = _Loaded(load_word_model(folder))
+
+
+def _run_in_worker(task: _Task) -> list[WordHypothesis]:
+    assert _loaded is not None
+    return _loaded.run(task)
+
+
+class CTCWordPool:
+    """Searches lists of trials; the order of the results is that of the trials, for any number of workers."""
+
+    def __init__(self, model: WordModel, folder: str, workers: int) -> None:
+        self._here = None if workers else _Loaded(model)
+        self._pool: Any = None
+        if workers:
+            context = multiprocessing.get_context("spawn")
+            self._pool = context.Pool(workers, initializer=_load_in_worker, initargs=(folder,))
+
+    def __enter__(self) -> "CTCWordPool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool.join()
+
+    def search(
+        self, trials: Sequence[NDArray[np.float32]], settings: WordSearchConfig, nbest: int
+    ) -> list[list[WordHypothesis]]:
+        """Search every trial, log-probabilities (S, V), with a progress bar on stderr."""
+        tasks = [_Task(settings, nbest, trial) for trial in trials]
+        found = map(self._here.run, tasks) if self._here else self._pool.imap(_run_in_worker, tasks, chunksize=4)
+        return list(_progress(found, len(tasks)))
+
+
+def _progress(found: Iterator[list[WordHypothesis]], total: int) -> Iterator[list[WordHypothesis]]:
+    yield from track(found, "searching words", total=total, console=Console(stderr=True), transient=True)

@@ -1,0 +1,57 @@
+"""The weights of a word search, kept in a file beside the checkpoint that they were tuned for."""
+
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from mode_ssm.config import WordDecoder, WordSearchConfig
+from mode_ssm.errors import InputError
+from mode_ssm.files import replace_text
+
+TUNED = "tuned"
+
+
+def decoding_folder(checkpoint: Path) -> Path:
+    """Where word decoding keeps its files: in the run folder of a checkpoint."""
+    run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    return run / "decoding"
+
+
+def tuned_file(checkpoint: Path, decoder: WordDecoder) -> Path:
+    return decoding_folder(checkpoint) / f"weights-{decoder.value}.json"
+
+
+def write_weights(path: Path, settings: WordSearchConfig, wer: float, lm: str) -> None:
+    """Keep settings with the word error rate that they reached and the language model that they are for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(path, json.dumps({"wer": wer, "lm": lm, "search": asdict(settings)}, indent=2) + "\n")
+
+
+def read_weights(path: Path) -> WordSearchConfig:
+    """Read what `write_weights` wrote.
+
+    Raises:
+        InputError: when there is no such file, or it holds anything but settings of the search.
+    """
+    try:
+        search = json.loads(path.read_text())["search"]
+    except FileNotFoundError:
+        raise InputError(
+            f"There are no weights at {path}; run mode-ssm tune with this checkpoint and decoder."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not hold the weights of a word search ({error}); run mode-ssm tune.") from None
+    kinds = {f.name: type(f.default) for f in fields(WordSearchConfig)}
+    for name, value in search.items() if isinstance(search, dict) else [("search", search)]:
+        if name not in kinds or isinstance(value, bool) or not isinstance(value, int | kinds[name]):
+            raise InputError(f"{path} has {name}={value!r}, which is no setting of the word search; run mode-ssm tune.")
+    return replace(WordSearchConfig(), **search)
+
+
+def choose_weights(
+    chosen: str | None, settings: WordSearchConfig, checkpoint: Path, decoder: WordDecoder
+) -> WordSearchConfig:
+    """The settings as given, or those of a file, or those tuned for this checkpoint."""
+    if chosen is None:
+        return settings
+    return read_weights(tuned_file(checkpoint, decoder) if chosen == TUNED else Path(chosen))
