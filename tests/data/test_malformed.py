@@ -104,7 +104,9 @@ def test_file_that_is_being_written_is_named(root: Path, open_root: Opener) -> N
 
 
 def test_file_whose_writer_was_killed_is_named(root: Path, open_root: Opener) -> None:
-    writer = "import h5py, os, sys; h5py.File(sys.argv[1], 'w', libver='latest').flush(); os.kill(os.getpid(), 9)"
+    writer = (
+        "import h5py, os, sys; f = h5py.File(sys.argv[1], 'w', libver='latest'); f.flush(); os.kill(os.getpid(), 9)"
+    )
     subprocess.run([sys.executable, "-c", writer, str(root / FILE)], check=False)
     (problem,) = open_root().problems
     assert str(problem).startswith(f"{FILE} was never closed by the program that wrote it. Close it there, or mend it")

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -107,7 +108,8 @@ def _save(cache: Path, root: Path, files: dict[str, FileIndex]) -> None:
         beside.write_text(json.dumps({"format": _FORMAT, "root": str(root.resolve()), "files": kept}))
         beside.replace(cache)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         _warn_unkept(str(cache.parent), error.strerror or str(error))
 
 

@@ -1,0 +1,109 @@
+"""Batches hold each trial once, of few sessions and like lengths, and are a function of the seed and epoch alone."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mode_ssm.batch import TrialKey
+from mode_ssm.data import TrialEntry, epoch_batches, sequential_batches
+from mode_ssm.data.trials import Record
+
+
+def make_entries(frames_by_session: list[list[int]]) -> list[TrialEntry]:
+    return [
+        TrialEntry(
+            TrialKey(f"t15.2023.01.{session + 1:02d}", "train", f"trial_{place:04d}", 1, place),
+            Path("never-read.hdf5"),
+            Record(f"trial_{place:04d}", 1, place, frames, 512, 10, 0, None),
+        )
+        for session, lengths in enumerate(frames_by_session)
+        for place, frames in enumerate(lengths)
+    ]
+
+
+def t15_entries(sessions: int = 45, trials: int = 8072) -> list[TrialEntry]:
+    """As many trials as T15's train split, of its mean and spread of lengths, in sessions of unequal size."""
+    rng = np.random.default_rng(0)
+    sizes = rng.multinomial(trials - 40 * sessions, rng.dirichlet(np.full(sessions, 3.0))) + 40
+    return make_entries([np.clip(rng.normal(891, 306, size), 138, 2475).astype(int).tolist() for size in sizes])
+
+
+FRAMES = st.lists(st.lists(st.integers(1, 3000), min_size=1, max_size=40), min_size=1, max_size=12)
+
+
+@given(FRAMES, st.integers(1, 20), st.integers(1, 6), st.integers(), st.integers(0, 1000))
+def test_each_trial_is_once_in_a_bounded_batch(
+    frames: list[list[int]], batch_size: int, sessions_per_batch: int, seed: int, epoch: int
+) -> None:
+    entries = make_entries(frames)
+    batches = epoch_batches(
+        entries, batch_size=batch_size, sessions_per_batch=sessions_per_batch, seed=seed, epoch=epoch
+    )
+    assert Counter(index for batch in batches for index in batch) == Counter(range(len(entries)))
+    for batch in batches:
+        assert 1 <= len(batch) <= batch_size
+        assert len({entries[index].key.session for index in batch}) <= sessions_per_batch
+    assert len(batches) >= -(-len(entries) // batch_size)
+    again = epoch_batches(entries, batch_size=batch_size, sessions_per_batch=sessions_per_batch, seed=seed, epoch=epoch)
+    assert again == batches
+
+
+@given(FRAMES, st.integers(1, 20), st.integers(0, 5))
+def test_batches_are_even_where_a_batch_may_hold_any_session(
+    frames: list[list[int]], batch_size: int, epoch: int
+) -> None:
+    entries = make_entries(frames)
+    batches = epoch_batches(entries, batch_size=batch_size, sessions_per_batch=len(frames), seed=0, epoch=epoch)
+    sizes = [len(batch) for batch in batches]
+    assert len(batches) == -(-len(entries) // batch_size)
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(FRAMES, st.integers(1, 20))
+def test_sequential_batches_are_whole_and_longest_first(frames: list[list[int]], batch_size: int) -> None:
+    entries = make_entries(frames)
+    batches = sequential_batches(entries, batch_size)
+    order = [index for batch in batches for index in batch]
+    assert sorted(order) == list(range(len(entries)))
+    lengths = [entries[index].frames for index in order]
+    assert lengths == sorted(lengths, reverse=True)
+    assert {len(batch) for batch in batches[:-1]} <= {batch_size}
+
+
+def test_nothing_gives_no_batches() -> None:
+    assert epoch_batches([], batch_size=4, sessions_per_batch=2, seed=0, epoch=0) == []
+    assert sequential_batches([], 4) == []
+
+
+def test_epochs_and_seeds_differ() -> None:
+    entries = make_entries([[100 + i for i in range(30)]] * 4)
+    drawn = [
+        epoch_batches(entries, batch_size=8, sessions_per_batch=2, seed=seed, epoch=epoch)
+        for seed, epoch in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 10), (10, 0))
+    ]
+    assert len({str(batches) for batches in drawn}) == len(drawn)
+
+
+def test_full_size_has_the_fewest_batches_and_little_padding() -> None:
+    entries = t15_entries()
+    frames = np.array([entry.frames for entry in entries])
+    for epoch in range(3):
+        batches = epoch_batches(entries, batch_size=64, sessions_per_batch=4, seed=0, epoch=epoch)
+        assert len(batches) == 127
+        assert {len(batch) for batch in batches} == {63, 64}
+        padded = sum(len(batch) * frames[batch].max() for batch in batches)
+        assert frames.sum() / padded > 0.83  # 0.45 in random batches
+        assert np.mean([len({entries[index].key.session for index in batch}) for batch in batches]) > 3
+
+
+def test_trials_of_a_session_meet_others_in_another_epoch() -> None:
+    entries = make_entries([[500] * 64 for _ in range(8)])
+    partners = set()
+    for epoch in range(30):
+        for batch in epoch_batches(entries, batch_size=16, sessions_per_batch=2, seed=0, epoch=epoch):
+            if 0 in batch:
+                partners |= {entries[index].key.session for index in batch}
+    assert len(partners) == 8
