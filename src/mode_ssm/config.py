@@ -356,6 +356,7 @@ class InspectConfig:
     """`mode-ssm inspect`."""
 
     data: DataConfig = field(default_factory=DataConfig)
+    sample_trials: int = 200  # trials whose features are read, spread evenly over sessions and splits; 0 = none
 
 
 @dataclass

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from mode_ssm.phonemes import PHONEMES
 from mode_ssm.simulation.articulation import ARTICULATORS
+from mode_ssm.simulation.labels import LABEL_SLOTS
 from mode_ssm.simulation.population import Population
 from mode_ssm.simulation.session import RecordedTrial
 
-LABEL_SLOTS = 500  # length of the zero-padded label datasets
 TRUTH = "truth.hdf5"
 
 

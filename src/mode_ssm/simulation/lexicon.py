@@ -1,4 +1,4 @@
-"""Sentences, and the pronunciations of their words."""
+"""How words are pronounced."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,6 @@ from mode_ssm.phonemes import SILENCE, to_ids
 
 Lexicon = dict[str, tuple[int, ...]]
 
-SENTENCES = Path(__file__).with_name("sentences.txt")
 LEXICON = Path(__file__).with_name("lexicon.txt")
 
 _VARIANT = re.compile(r"\(\d+\)$")  # CMU writes further pronunciations as READ(1)
@@ -66,14 +65,3 @@ def pronounce(sentence: str, lexicon: Lexicon) -> tuple[int, ...]:
             raise InputError(f"The lexicon has no pronunciation of '{word}' in '{sentence}'; add a line for it.")
         ids.extend((*lexicon[word], SILENCE))
     return tuple(ids)
-
-
-def read_sentences(path: Path, sections: tuple[str, ...]) -> tuple[str, ...]:
-    """The sentences below the headings (`# name`) given, one a line."""
-    sentences, name = [], ""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            name = line.removeprefix("#").strip()
-        elif line.strip() and name in sections:
-            sentences.append(line.strip())
-    return tuple(sentences)

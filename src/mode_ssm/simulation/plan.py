@@ -1,50 +1,25 @@
 """What is to be recorded: sessions, blocks, and the sentence of every trial, decided before anything is simulated."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 
 from mode_ssm.config import SimulateConfig
-from mode_ssm.simulation.lexicon import (
-    LEXICON,
-    SENTENCES,
-    Lexicon,
-    pronounce,
-    read_lexicon,
-    read_sentences,
-    words_of,
-)
-from mode_ssm.simulation.presets import Preset, Sentences, SessionSize, find_preset
+from mode_ssm.errors import InputError
+from mode_ssm.simulation.corpus import SentenceSource
+from mode_ssm.simulation.labels import PlannedTrial, read_labels
+from mode_ssm.simulation.lexicon import LEXICON, read_lexicon
+from mode_ssm.simulation.presets import Preset, SessionSize, find_preset
+from mode_ssm.simulation.streams import Stream, random_stream
 
 BLOCK_TRIALS = 50  # at most
 PARTICIPANT = "t15"
 
-
-class Stream(IntEnum):
-    """Independent sources of randomness, so that no part of the simulation disturbs another."""
-
-    sentences = 0
-    tuning = 1
-    block = 2
-    trial = 3
-
-
-def random_stream(seed: int, stream: Stream, *where: int) -> np.random.Generator:
-    """The same numbers for the same place in the data set, whoever asks and in whichever order."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(stream, *where))))
-
-
-@dataclass(frozen=True)
-class PlannedTrial:
-    split: str  # train, val or test
-    block: int
-    number: int
-    sentence: str
-    labels: tuple[int, ...]
+Place = tuple[str, int, int]  # split, block, number in the block and split
 
 
 @dataclass(frozen=True)
@@ -55,26 +30,34 @@ class PlannedSession:
     @property
     def day(self) -> int:
         """Days since the calendar's beginning."""
-        return dt.date(*map(int, self.name.split(".")[1:])).toordinal()
+        return session_day(self.name)
 
 
-class SentenceSource:
-    """Draws sentences of the corpus, and sentences of random words from its vocabulary."""
+def session_day(name: str) -> int:
+    """
+    Raises:
+        InputError: on a date that is not in the calendar.
+    """
+    try:
+        return dt.date(*map(int, name.split(".")[1:])).toordinal()
+    except ValueError as error:
+        raise InputError(f"The session {name} has no date of the calendar ({error}); write t15.YYYY.MM.DD.") from error
 
-    def __init__(self, lexicon: Lexicon, sentences: Sentences) -> None:
-        self.lexicon = lexicon
-        self.design = sentences
-        self.corpus = read_sentences(SENTENCES, sentences.sections)
-        self.vocabulary = sorted({word for sentence in self.corpus for word in words_of(sentence)})
 
-    def draw(self, rng: np.random.Generator) -> tuple[str, tuple[int, ...]]:
-        """A sentence and its labels."""
-        sentence = self.corpus[rng.integers(len(self.corpus))]
-        if rng.random() < self.design.random_share:
-            least, most = self.design.words
-            chosen = rng.choice(self.vocabulary, size=rng.integers(least, most + 1))
-            sentence = " ".join(chosen).lower().capitalize() + "."
-        return sentence, pronounce(sentence, self.lexicon)
+def plan_sessions(config: SimulateConfig) -> tuple[Preset, list[PlannedSession]]:
+    """Everything that will be recorded, in date order.
+
+    Raises:
+        InputError: on an unknown preset, labels or a lexicon that cannot be read, or a word without pronunciation.
+    """
+    preset = find_preset(config.preset)
+    source = SentenceSource(read_lexicon(Path(config.lexicon) if config.lexicon else LEXICON), preset.sentences)
+    if config.labels:
+        sizes = {f"{PARTICIPANT}.{size.date}": size for size in preset.sessions}
+        given = read_labels(Path(config.labels))
+        sessions = [_with_tests(name, trials, sizes.get(name), source, config.seed) for name, trials in given.items()]
+        return preset, sessions[: config.max_sessions]
+    return preset, [_draw_session(size, source, config.seed) for size in preset.sessions[: config.max_sessions]]
 
 
 def _block_sizes(trials: int) -> list[int]:
@@ -83,36 +66,50 @@ def _block_sizes(trials: int) -> list[int]:
     return [len(part) for part in np.array_split(np.arange(trials), blocks)] if blocks else []
 
 
-def _lay_out(size: SessionSize) -> list[tuple[str, int, int]]:
-    """(split, block, number) of every trial: training blocks, then blocks shared by validation and test."""
-    rows = []
-    blocks = [["train"] * n for n in _block_sizes(size.train)]
-    held_out = (["val", "test"] * (size.val + size.test))[: 2 * min(size.val, size.test)]
-    held_out += ["val"] * max(size.val - size.test, 0) + ["test"] * max(size.test - size.val, 0)
-    start = 0
-    for n in _block_sizes(len(held_out)):
-        blocks.append(held_out[start : start + n])
-        start += n
-    for block, splits in enumerate(blocks, 1):
-        for split in ("train", "val", "test"):
-            rows += [(split, block, number) for number in range(splits.count(split))]
-    return rows
+def _lay_out(size: SessionSize) -> list[Place]:
+    """Training blocks first, then blocks shared by validation and test."""
+    both = 2 * min(size.val, size.test)
+    held_out = ["val", "test"] * (both // 2) + ["val"] * (size.val - both // 2) + ["test"] * (size.test - both // 2)
+    places: list[Place] = []
+    block = 0
+    for splits in (["train"] * size.train, held_out):
+        start = 0
+        for trials in _block_sizes(len(splits)):
+            block += 1
+            counts = Counter(splits[start : start + trials])
+            places += [(split, block, number) for split in counts for number in range(counts[split])]
+            start += trials
+    return places
 
 
-def _plan_session(size: SessionSize, source: SentenceSource, seed: int) -> PlannedSession:
+def _draw_trials(name: str, places: Iterable[Place], source: SentenceSource, seed: int) -> tuple[PlannedTrial, ...]:
+    rng = random_stream(seed, Stream.sentences, session_day(name))
+    corpora: dict[int, str] = {}
+    trials = []
+    for split, block, number in places:
+        if block not in corpora:
+            corpora[block] = source.draw_corpus(rng)
+        trials.append(PlannedTrial(split, block, number, *source.draw(corpora[block], rng), corpora[block]))
+    return tuple(trials)
+
+
+def _draw_session(size: SessionSize, source: SentenceSource, seed: int) -> PlannedSession:
     name = f"{PARTICIPANT}.{size.date}"
-    rng = random_stream(seed, Stream.sentences, int(size.date.replace(".", "")))
-    return PlannedSession(name, tuple(PlannedTrial(*where, *source.draw(rng)) for where in _lay_out(size)))
+    return PlannedSession(name, _draw_trials(name, _lay_out(size), source, seed))
 
 
-def plan_sessions(config: SimulateConfig) -> tuple[Preset, list[PlannedSession]]:
-    """Everything that will be recorded, in date order.
+def _with_tests(
+    name: str, trials: Sequence[PlannedTrial], size: SessionSize | None, source: SentenceSource, seed: int
+) -> PlannedSession:
+    """The given trials, and where none is for testing, test trials in the blocks of the validation trials.
 
-    Raises:
-        InputError: on an unknown preset, a lexicon that cannot be read, or a word without pronunciation.
+    There are as many as the preset has in this session, or as there are validation trials.
     """
-    preset = find_preset(config.preset)
-    lexicon = read_lexicon(Path(config.lexicon) if config.lexicon else LEXICON)
-    source = SentenceSource(lexicon, preset.sentences)
-    sizes: Sequence[SessionSize] = preset.sessions[: config.max_sessions]
-    return preset, [_plan_session(size, source, config.seed) for size in sizes]
+    blocks = Counter(trial.block for trial in trials if trial.split == "val")
+    total = size.test if size and size.val == blocks.total() else blocks.total()
+    if any(trial.split == "test" for trial in trials) or not blocks:
+        return PlannedSession(name, tuple(trials))
+    ends = np.rint(np.cumsum(list(blocks.values())) * total / blocks.total()).astype(int)
+    counts = np.diff(ends, prepend=0)
+    places = [("test", block, n) for block, count in zip(blocks, counts, strict=True) for n in range(count)]
+    return PlannedSession(name, (*trials, *_draw_trials(name, places, source, seed)))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mode_ssm.simulation.articulation import ARTICULATORS
-from mode_ssm.simulation.plan import Stream, random_stream
 from mode_ssm.simulation.presets import Electrodes
+from mode_ssm.simulation.streams import Stream, random_stream
 
 FloatArray = NDArray[np.float32]
 
@@ -25,7 +25,7 @@ class ArrayDesign:
     name: str
     strength: float  # of its tuning
     density: float  # share of articulators and velocities that an electrode answers to
-    lead_frames: int  # median lead of the activity over the movement
+    lead_frames: int  # of the activity over the movement, in the middle of the array; one less and more at its ends
 
 
 ARRAYS = (
@@ -34,6 +34,8 @@ ARRAYS = (
     ArrayDesign("55b", strength=0.7, density=0.3, lead_frames=7),
     ArrayDesign("dorsal 6v", strength=0.8, density=0.35, lead_frames=6),
 )
+
+_SPREAD_FRAMES = np.tile(np.arange(ARRAY_ELECTRODES) * 3 // ARRAY_ELECTRODES - 1, len(ARRAYS))
 
 
 class Population(NamedTuple):
@@ -63,7 +65,7 @@ def _drifted(rng: np.random.Generator, days: Sequence[int], drift_days: float) -
 def build_population(electrodes: Electrodes, days: Sequence[int], drift_days: float, seed: int) -> Population:
     """The electrodes on the last of `days`, the recording days up to this session."""
     rng = random_stream(seed, Stream.tuning)
-    uniform = rng.random((4, ELECTRODES))
+    uniform = rng.random((2, ELECTRODES))
     depth = np.exp(0.5 * rng.standard_normal(ELECTRODES) - 0.125) * _per_electrode("strength")
     log_rate = np.log(electrodes.rate_per_frame) + electrodes.rate_spread * rng.standard_normal(ELECTRODES)
     mask = rng.random((ELECTRODES, 2 * len(ARTICULATORS))) < _per_electrode("density")[:, None]
@@ -77,7 +79,7 @@ def build_population(electrodes: Electrodes, days: Sequence[int], drift_days: fl
     return Population(
         tuning=weights.astype(np.float32),
         log_rate=log_rate.astype(np.float32),
-        lead_frames=(_per_electrode("lead_frames") + np.floor(3 * uniform[2]) - 1).astype(np.int64),
+        lead_frames=(_per_electrode("lead_frames") + _SPREAD_FRAMES).astype(np.int64),
         shared=(electrodes.shared_noise * shared * alive).astype(np.float32),
         alive=alive,
     )

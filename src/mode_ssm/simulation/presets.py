@@ -23,8 +23,8 @@ class SessionSize:
 
 @dataclass(frozen=True)
 class Sentences:
-    sections: tuple[str, ...]  # of sentences.txt, drawn from
-    random_share: float  # of the trials: sentences of random words
+    corpora: dict[str, float]  # the headings of sentences.txt, and the share of the blocks that each has
+    random_share: float  # of the trials: random words of the corpus
     words: tuple[int, int]  # in a sentence of random words, least and most
 
 
@@ -96,9 +96,9 @@ def _read_sizes(text: str) -> tuple[SessionSize, ...]:
 
 _T15 = Preset(
     sessions=_read_sizes(_T15_SIZES),
-    sentences=Sentences(sections=("small vocabulary", "everyday"), random_share=0.2, words=(3, 10)),
+    sentences=Sentences(corpora={"everyday": 0.9, "small vocabulary": 0.1}, random_share=0.5, words=(3, 10)),
     speech=Speech(
-        silent_share=0.15,
+        silent_share=0.12,
         min_delay_ms=1000,
         delay_ms=1000,
         delay_per_word_ms=400,
@@ -106,33 +106,33 @@ _T15 = Preset(
         tail_ms=1700,
         tail_spread=0.25,
         phoneme_ms=(175, 130),
-        gap_ms=(1300, 700),
-        gap_shape=2.0,
+        gap_ms=(1480, 800),
+        gap_shape=4.0,
         duration_spread=0.25,
-        rate_spread=0.2,
+        rate_spread=0.15,
         target_spread=0.2,
         max_frames=2475,
     ),
     electrodes=Electrodes(
-        tuning=0.3,
+        tuning=0.8,
         silent_gain=0.8,
-        rate_per_frame=0.5,
-        rate_spread=0.7,
+        rate_per_frame=0.43,
+        rate_spread=0.6,
         dead_share=0.05,
         half_life_days=2500,
         noisy_share=0.03,
-        shared_noise=0.12,
+        shared_noise=0.25,
         shared_rank=6,
         wander=0.1,
         hash_sd=0.75,
-        hash_shape=2.0,
-        power_noise=0.05,
+        hash_shape=1.5,
+        power_noise=0.03,
     ),
 )
 
 _DEMO = Preset(
     sessions=_read_sizes("2023.08.11 80/16/0  2023.08.13 80/16/0  2023.08.18 80/16/0"),
-    sentences=Sentences(sections=("small vocabulary",), random_share=0.3, words=(2, 5)),
+    sentences=Sentences(corpora={"small vocabulary": 1.0}, random_share=0.3, words=(2, 5)),
     speech=replace(
         _T15.speech,
         silent_share=0.0,

@@ -1,6 +1,11 @@
-"""From movements to what a recording system stores: threshold crossings and spike-band power of 256 electrodes."""
+"""From movements to what a recording system stores: threshold crossings and spike-band power of 256 electrodes.
+
+Both are drawn by looking up the quantile of a random 14- or 16-bit number, a few hundred frames at a time, so that what
+is worked on stays in the processor's cache.
+"""
 
 from functools import lru_cache
+from itertools import pairwise
 from math import lgamma
 
 import numpy as np
@@ -10,40 +15,23 @@ from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS, ELECTRODES,
 from mode_ssm.simulation.presets import Electrodes
 
 FloatArray = NDArray[np.float32]
-FloatArray64 = NDArray[np.floating]
+DoubleArray = NDArray[np.floating]
 
 CHANNELS = 2 * ELECTRODES
 CLIP = 10.0  # upper bound of a z-scored feature
+CHUNK_FRAMES = 256
 
-_LEVELS = 192
-_BITS = 14
+_RATE_LEVELS = 192
+_COUNT_BITS = 14
 _LOG_LOW, _LOG_HIGH = np.log(0.01), np.log(25.0)  # crossings per frame that the table covers
-_STEP = (_LOG_HIGH - _LOG_LOW) / (_LEVELS - 1)
+_STEP = (_LOG_HIGH - _LOG_LOW) / (_RATE_LEVELS - 1)
 _NOISE_KERNEL = np.exp(-np.arange(40) / 6.0).astype(np.float32)  # shared noise decays over 120 ms
 _NOISE_KERNEL /= np.sqrt((_NOISE_KERNEL**2).sum())
 
 
-@lru_cache(maxsize=1)
-def count_table(regularity: float) -> NDArray[np.uint8]:
-    """Quantiles of the number of spikes in a frame, (rate levels, 2 ** 14), rates evenly spaced on a log scale.
-
-    Gamma-distributed intervals of shape `regularity`: P(N >= n) = P(gamma(n shape) <= rate shape), the count model of
-    Winkelmann (1995). Shape 1 is Poisson; above 1 a spike makes the next one late, as a refractory period does; below 1
-    spikes come in bursts.
-    """
-    rates = np.exp(_LOG_LOW + _STEP * np.arange(_LEVELS))
-    n = np.arange(1, 100)
-    below = 1 - _gamma_cdf(regularity * n, regularity * rates[:, None])  # P(N < n)
-    edges = np.rint(below * 2**_BITS).astype(np.int64)
-    table = np.zeros((_LEVELS, 2**_BITS), dtype=np.uint8)
-    for row, edge in zip(table, edges, strict=True):
-        row[:] = np.searchsorted(edge, np.arange(2**_BITS), side="right")
-    return table
-
-
-def _gamma_cdf(shape: FloatArray64, x: FloatArray64) -> FloatArray64:
+def _gamma_cdf(shape: DoubleArray, x: DoubleArray) -> DoubleArray:
     """P(gamma(shape) <= x) by the series of the lower incomplete gamma function (Abramowitz & Stegun 6.5.29)."""
-    log_first = shape * np.log(x) - x - np.array([lgamma(a + 1) for a in shape])
+    log_first = shape * np.log(x) - x - np.vectorize(lgamma)(shape + 1)
     term = np.exp(log_first)
     total = term.copy()
     for k in range(1, 400):
@@ -52,14 +40,41 @@ def _gamma_cdf(shape: FloatArray64, x: FloatArray64) -> FloatArray64:
     return np.asarray(np.minimum(total, 1.0))
 
 
+@lru_cache(maxsize=2)
+def count_table(regularity: float) -> NDArray[np.uint8]:
+    """Quantiles of the number of spikes in a frame, (rate levels, 2 ** 14), rates evenly spaced on a log scale.
+
+    Gamma-distributed intervals of shape `regularity`: P(N >= n) = P(gamma(n shape) <= rate shape), the count model of
+    Winkelmann (1995). Shape 1 is Poisson; above 1 a spike makes the next one late, as a refractory period does; below 1
+    spikes come in bursts.
+    """
+    rates = np.exp(_LOG_LOW + _STEP * np.arange(_RATE_LEVELS))
+    n = np.arange(1, 100)
+    below = 1 - _gamma_cdf(regularity * n, regularity * rates[:, None])  # P(N < n)
+    edges = np.rint(below * 2**_COUNT_BITS)
+    table = np.zeros((_RATE_LEVELS, 2**_COUNT_BITS), dtype=np.uint8)
+    for row, edge in zip(table, edges, strict=True):
+        row[:] = np.searchsorted(edge, np.arange(2**_COUNT_BITS), side="right")
+    return table
+
+
+@lru_cache(maxsize=2)
+def gamma_table(shape: float) -> FloatArray:
+    """2 ** 16 quantiles of a gamma variable with standard deviation 1."""
+    x = np.geomspace(1e-8, shape + 20 * np.sqrt(shape) + 20, 20_000)
+    middle = (np.arange(2**16) + 0.5) / 2**16
+    return np.asarray(np.interp(middle, _gamma_cdf(np.array([shape]), x), x) / np.sqrt(shape), dtype=np.float32)
+
+
 def log_rates(movement: FloatArray, population: Population, gain: float, rng: np.random.Generator) -> FloatArray:
     """(T, 256) log of the expected crossings per frame, from (T, 2 articulators)."""
     rates = _shared_noise(len(movement), population, rng)
-    for lead in np.unique(population.lead_frames):
-        ahead = np.zeros_like(movement)
-        ahead[: len(movement) - lead] = movement[lead:]
-        group = population.lead_frames == lead
-        rates[:, group] += ahead @ (gain * population.tuning[group].T)
+    leads = population.lead_frames
+    ahead = np.pad(movement, ((0, int(leads.max())), (0, 0)))
+    starts = [0, *(np.flatnonzero(np.diff(leads)) + 1), ELECTRODES]
+    for start, end in pairwise(starts):
+        lead = leads[start]
+        rates[:, start:end] += ahead[lead : lead + len(movement)] @ (np.float32(gain) * population.tuning[start:end].T)
     return rates
 
 
@@ -69,41 +84,58 @@ def _shared_noise(frames: int, population: Population, rng: np.random.Generator)
     return np.asarray(smooth @ population.shared + population.log_rate, dtype=np.float32)
 
 
-def draw_counts(log_rate: FloatArray, regularity: float, rng: np.random.Generator) -> FloatArray:
+def record_features(
+    log_rate: FloatArray, population: Population, electrodes: Electrodes, regularity: float, rng: np.random.Generator
+) -> FloatArray:
+    """(T, 512) crossings and power before z-scoring, from (T, 256) log rates."""
+    features = np.empty((len(log_rate), CHANNELS), dtype=np.float32)
+    for start in range(0, len(log_rate), CHUNK_FRAMES):
+        part = log_rate[start : start + CHUNK_FRAMES]
+        rows = features[start : start + CHUNK_FRAMES]
+        rows[:, :ELECTRODES] = draw_counts(part, regularity, rng)
+        rows[:, ELECTRODES:] = draw_power(rows[:, :ELECTRODES], part - population.log_rate, population, electrodes, rng)
+    return features
+
+
+def draw_counts(log_rate: FloatArray, regularity: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Threshold crossings with the given expectation."""
-    level = np.clip((log_rate - np.float32(_LOG_LOW)) * np.float32(1 / _STEP) + np.float32(0.5), 0, _LEVELS - 1)
-    random = np.frombuffer(rng.bytes(2 * log_rate.size), dtype=np.uint16) >> (16 - _BITS)
-    index = (level.astype(np.int32).ravel() << _BITS) | random
-    counts = count_table(regularity).ravel()[index].reshape(log_rate.shape)
-    return np.asarray(counts, dtype=np.float32)
+    level = log_rate * np.float32(1 / _STEP)
+    level += np.float32(0.5 - _LOG_LOW / _STEP)
+    index = np.clip(level, 0, _RATE_LEVELS - 1, out=level).astype(np.int32)
+    index <<= _COUNT_BITS
+    index |= _random_bits(log_rate.shape, rng) >> (16 - _COUNT_BITS)
+    return count_table(regularity).take(index)
 
 
 def draw_power(
-    counts: FloatArray, log_rate: FloatArray, population: Population, electrodes: Electrodes, rng: np.random.Generator
+    counts: FloatArray, log_gain: FloatArray, population: Population, electrodes: Electrodes, rng: np.random.Generator
 ) -> FloatArray:
-    """Spike-band power: what the spikes carry, the tuned activity below threshold, and noise common to an array.
+    """Spike-band power in units of one spike's energy.
 
-    In units of one spike's energy. The activity below threshold is a gamma variable (Wilson and Hilferty's cube).
+    The sum of what the spikes carry and of the activity below threshold, which is tuned too (by the square root of the
+    gain over rest); times noise that all electrodes of an array share.
     """
-    shape = electrodes.hash_shape
-    g = rng.standard_normal(counts.shape, dtype=np.float32)
-    cube = (np.float32(1 - 1 / (9 * shape)) + g * np.float32(1 / (3 * np.sqrt(shape)))) ** 3
-    gamma = cube * np.float32(np.sqrt(shape))  # sd 1
-    hash_sd = electrodes.hash_sd * np.exp(0.5 * population.log_rate)
-    tuned = np.exp(0.5 * (log_rate - population.log_rate))
-    power = counts + gamma * tuned * hash_sd
-    common = rng.standard_normal((len(counts), len(ARRAYS)), dtype=np.float32) * np.float32(electrodes.power_noise)
-    power *= np.repeat(1 + common, ARRAY_ELECTRODES, axis=1)
+    power = np.exp(np.float32(0.5) * log_gain)
+    power *= electrodes.hash_sd * np.exp(0.5 * population.log_rate)
+    power *= gamma_table(electrodes.hash_shape).take(_random_bits(counts.shape, rng))
+    power += counts
+    common = rng.standard_normal((len(counts), len(ARRAYS), 1), dtype=np.float32) * np.float32(electrodes.power_noise)
+    by_array = power.reshape(len(counts), len(ARRAYS), ARRAY_ELECTRODES)
+    by_array *= 1 + common
     return np.asarray(power, dtype=np.float32)
+
+
+def _random_bits(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint16]:
+    return np.frombuffer(rng.bytes(2 * shape[0] * shape[1]), dtype=np.uint16).reshape(shape)
 
 
 def normalise_block(trials: list[FloatArray]) -> None:
     """Z-score each channel over all frames of a block, in place, and clip at 10; a constant channel becomes 0."""
     frames = sum(len(x) for x in trials)
-    mean = sum(x.sum(axis=0, dtype=np.float64) for x in trials) / frames
-    square = sum(np.einsum("tc,tc->c", x, x, dtype=np.float64) for x in trials) / frames
+    mean = np.sum([np.ones(len(x), dtype=np.float32) @ x for x in trials], axis=0, dtype=np.float64) / frames
+    square = np.sum([np.einsum("tc,tc->c", x, x) for x in trials], axis=0, dtype=np.float64) / frames
     sd = np.sqrt(np.maximum(square - mean**2, 0))
-    scale = np.where(sd > 1e-6, 1 / np.maximum(sd, 1e-6), 0.0).astype(np.float32)
+    scale = np.where(sd > 1e-3, 1 / np.maximum(sd, 1e-3), 0.0).astype(np.float32)
     for x in trials:
         x -= mean.astype(np.float32)
         x *= scale

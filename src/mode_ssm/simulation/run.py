@@ -1,15 +1,15 @@
 """`mode-ssm simulate`: plan, say what it will take, and write the sessions with every core."""
 
-import json
 import os
-import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,68 +17,68 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
 from mode_ssm.simulation.files import TRUTH, SessionFiles
+from mode_ssm.simulation.folder import check_disk, check_folder, claim, describe, needed_bytes
 from mode_ssm.simulation.plan import PlannedSession, plan_sessions
 from mode_ssm.simulation.presets import Preset
-from mode_ssm.simulation.recording import CHANNELS
-from mode_ssm.simulation.session import SessionRecorder, trial_frames
+from mode_ssm.simulation.session import SessionRecorder
 
-MARK = "simulation.json"  # in the data root: what is being written there
 
-_counter: "Synchronized[int] | None" = None  # trials done, shared by the processes
+class _Shared(NamedTuple):
+    """What the processes have in common."""
+
+    recorded: "Synchronized[int]"  # trials
+    stop: Event
+
+
+class _StopError(Exception):
+    """Ends a worker at its next trial; its files keep their preliminary names."""
+
+
+_shared: _Shared | None = None  # set when a worker process starts
 
 
 def simulate(config: SimulateConfig) -> None:
     """Write a simulated data set in the T15 layout to `config.out`; sessions that are complete already stay.
 
+    The same settings give the same bytes, whatever the number of workers and of interruptions.
+
     Raises:
         InputError: on a folder that holds something else, too little disk, or settings that cannot be met.
     """
+    _check_settings(config)
     preset, sessions = plan_sessions(config)
     out = Path(config.out).expanduser()
-    _claim(out, config)
+    description = describe(config, preset, sessions)
+    check_folder(out, description)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
     left = [session for session in sessions if not (out / session.name / TRUTH).exists()]
-    console = Console(stderr=True)
-    size = sum(_session_bytes(session, preset, config.seed) for session in left)
-    trials = sum(len(session.trials) for session in left)
-    done = f", {len(sessions) - len(left)} sessions are there already" if len(left) < len(sessions) else ""
-    console.print(f"Simulating {trials} trials of {len(left)} sessions: {size / 1e9:.2f} GB in {out}{done}.")
-    _check_disk(out, size)
-    with Progress(
-        TextColumn("simulate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    ) as progress:
-        bar = progress.add_task("simulate", total=trials)
-        for count in _run(sessions, left, preset, config, out):
-            progress.update(bar, completed=count)
-
-
-def _claim(out: Path, config: SimulateConfig) -> None:
-    """Mark the folder as this simulation's, or find the mark of the same settings there."""
-    settings = {k: v for k, v in asdict(config).items() if k not in ("out", "workers")}
-    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-    mark = out / MARK
-    if mark.exists():
-        if mark.read_text(encoding="utf-8") != text:
-            raise InputError(
-                f"{out} holds a simulation with other settings ({mark}); set out to a new folder or delete it."
-            )
+    if not left:
+        console.print(f"{out} is complete: {len(sessions)} sessions")
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is there already and is no simulation; set out to a new or empty folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    mark.write_text(text, encoding="utf-8")
+    trials = sum(len(session.trials) for session in left)
+    needed = needed_bytes(left, preset, config.seed)
+    there = f" ({len(sessions) - len(left)} are complete already)" if len(left) < len(sessions) else ""
+    console.print(f"{trials} trials of {len(left)} sessions{there}: {needed / 1e9:.2f} GB in {out}")
+    check_disk(out, needed)
+    claim(out, description, sessions)
+    columns = (TextColumn("simulate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("simulate", total=trials)
+        for recorded in _record_all(sessions, left, preset, config):
+            progress.update(bar, completed=recorded)
 
 
-def _session_bytes(session: PlannedSession, preset: Preset, seed: int) -> int:
-    frames = sum(trial_frames(session, trial, preset, seed) for trial in session.trials)
-    return frames * (4 * CHANNELS + 1) + 8000 * len(session.trials) + 200_000
-
-
-def _check_disk(out: Path, size: int) -> None:
-    free = shutil.disk_usage(out).free
-    if size > free:
-        raise InputError(
-            f"{out} has {free / 1e9:.2f} GB free but the data take {size / 1e9:.2f} GB; free some or set max_sessions."
-        )
+def _check_settings(config: SimulateConfig) -> None:
+    for name in ("max_sessions", "workers"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; set it to 1 or more, or to null.")
+    if config.seed < 0:
+        raise InputError(f"seed is {config.seed}; set it to 0 or more.")
+    if not config.drift_days > 0:
+        raise InputError(f"drift_days is {config.drift_days}; set it to a positive number of days.")
+    if not 0.2 <= config.spike_regularity <= 10:
+        raise InputError(f"spike_regularity is {config.spike_regularity}; set it between 0.2 and 10.")
 
 
 @contextmanager
@@ -94,38 +94,57 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _run(
-    sessions: list[PlannedSession], left: list[PlannedSession], preset: Preset, config: SimulateConfig, out: Path
+def _record_all(
+    sessions: Sequence[PlannedSession], left: Sequence[PlannedSession], preset: Preset, config: SimulateConfig
 ) -> Iterator[int]:
-    """Record the sessions in processes, the longest first; yields the number of trials done."""
+    """Record the sessions in processes, the longest first; yields the number of trials done, several times a second."""
     context = get_context("spawn")
-    counter = context.Value("q", 0)
-    workers = min(config.workers or os.cpu_count() or 1, max(len(left), 1))
-    with _one_thread_each(), ProcessPoolExecutor(workers, context, _share_counter, (counter,)) as pool:
-        waiting: set[Future[None]] = set()
-        for session in sorted(left, key=lambda session: -len(session.trials)):
-            days = [other.day for other in sessions if other.day <= session.day]
-            waiting.add(pool.submit(_record_session, session, days, preset, config, out))
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.2)
-            for future in done:
-                future.result()
-            yield counter.value
+    shared = _Shared(context.Value("q", 0), context.Event())
+    workers = min(config.workers or os.cpu_count() or 1, len(left))
+    with _one_thread_each(), ProcessPoolExecutor(workers, context, _start_worker, (shared,)) as pool:
+        try:
+            waiting: set[Future[None]] = set()
+            for session in sorted(left, key=lambda session: -len(session.trials)):
+                days = [other.day for other in sessions if other.day <= session.day]
+                waiting.add(pool.submit(_record_session, session, days, preset, config))
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.2)
+                for future in done:
+                    future.result()
+                yield shared.recorded.value
+        except BaseException:  # also an interruption: the workers stop at their next trial
+            shared.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
-def _share_counter(counter: "Synchronized[int]") -> None:
-    global _counter
-    _counter = counter
+def _start_worker(shared: _Shared) -> None:
+    global _shared
+    _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
 
 
-def _record_session(
-    session: PlannedSession, days: list[int], preset: Preset, config: SimulateConfig, out: Path
-) -> None:
-    recorder = SessionRecorder(session, days, preset, config)
-    with SessionFiles(out / session.name, recorder.population) as files:
-        for block in recorder.blocks():
-            for recorded in recorder.record(block):
-                files.add(recorded)
-                if _counter is not None:
-                    with _counter.get_lock():
-                        _counter.value += 1
+def _record_session(session: PlannedSession, days: list[int], preset: Preset, config: SimulateConfig) -> None:
+    folder = Path(config.out).expanduser() / session.name
+    try:
+        recorder = SessionRecorder(session, days, preset, config)
+        with SessionFiles(folder, recorder.population) as files:
+            for block in recorder.blocks():
+                for recorded in recorder.record(block):
+                    files.add(recorded)
+                    _count_trial()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error}); make room and run the same command again.") from error
+
+
+def _count_trial() -> None:
+    """
+    Raises:
+        _StopError: when the parent process wants no more.
+    """
+    if _shared is None:
+        return
+    if _shared.stop.is_set():
+        raise _StopError
+    with _shared.recorded.get_lock():
+        _shared.recorded.value += 1

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mode_ssm.config import SimulateConfig
-from mode_ssm.simulation.plan import PlannedSession, PlannedTrial, Stream, random_stream
+from mode_ssm.simulation.labels import PlannedTrial
+from mode_ssm.simulation.plan import PlannedSession
 from mode_ssm.simulation.population import ELECTRODES, Population, build_population
 from mode_ssm.simulation.presets import Preset, Speech
-from mode_ssm.simulation.recording import CHANNELS, draw_counts, draw_power, log_rates, normalise_block
+from mode_ssm.simulation.recording import log_rates, normalise_block, record_features
 from mode_ssm.simulation.speech import Mode, Utterance, move, time_utterance
+from mode_ssm.simulation.streams import Stream, random_stream
 
 FloatArray = NDArray[np.float32]
 
@@ -54,21 +56,18 @@ class SessionRecorder:
         return trials
 
     def _record_trial(self, trial: PlannedTrial, offset: FloatArray) -> RecordedTrial:
-        rng = trial_stream(self.session, trial, self.config.seed)
+        rng = _trial_stream(self.session, trial, self.config.seed)
         mode = block_mode(self.session, trial.block, self.preset.speech, self.config.seed)
         utterance = time_utterance(trial.labels, mode, self.preset.speech, rng)
         movement = move(utterance, self.preset.speech.target_spread, rng)
         electrodes = self.preset.electrodes
         gain = electrodes.silent_gain if mode is Mode.silent else 1.0
         log_rate = log_rates(movement, self.population, gain, rng) + offset
-        features = np.empty((utterance.total_frames, CHANNELS), dtype=np.float32)
-        counts = draw_counts(log_rate, self.config.spike_regularity, rng)
-        features[:, :ELECTRODES] = counts
-        features[:, ELECTRODES:] = draw_power(counts, log_rate, self.population, electrodes, rng)
+        features = record_features(log_rate, self.population, electrodes, self.config.spike_regularity, rng)
         return RecordedTrial(trial, utterance, features)
 
 
-def trial_stream(session: PlannedSession, trial: PlannedTrial, seed: int) -> np.random.Generator:
+def _trial_stream(session: PlannedSession, trial: PlannedTrial, seed: int) -> np.random.Generator:
     return random_stream(seed, Stream.trial, session.day, _SPLITS.index(trial.split), trial.block, trial.number)
 
 
@@ -78,7 +77,7 @@ def block_mode(session: PlannedSession, block: int, speech: Speech, seed: int) -
     return Mode.silent if rng.random() < speech.silent_share else Mode.vocalised
 
 
-def trial_frames(session: PlannedSession, trial: PlannedTrial, preset: Preset, seed: int) -> int:
-    """T, without simulating the features."""
-    mode = block_mode(session, trial.block, preset.speech, seed)
-    return time_utterance(trial.labels, mode, preset.speech, trial_stream(session, trial, seed)).total_frames
+def time_trial(session: PlannedSession, trial: PlannedTrial, speech: Speech, seed: int) -> Utterance:
+    """When what is said, without simulating the features."""
+    mode = block_mode(session, trial.block, speech, seed)
+    return time_utterance(trial.labels, mode, speech, _trial_stream(session, trial, seed))
