@@ -235,11 +235,11 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
     "padding as label": (set_attribute("seq_len", 6), "has the blank (0) as label 5, needed are labels of 1 to 40"),
     "too many labels": (
         relabel(*[1, 2] * 11),
-        "has 44 frames, which make 21 encoder frames, too few for its 22 labels and the 0 blanks between equal ones. L",
+        "which make 21 encoder frames, but its 22 labels, 0 of them equal to the one before, need 22. Lower",
     ),
     "too many repeats": (
         relabel(*[1] * 12),
-        "has 44 frames, which make 21 encoder frames, too few for its 12 labels and the 11 blanks between equal ones.",
+        "which make 21 encoder frames, but its 12 labels, 11 of them equal to the one before, need 23. Lower",
     ),
     "too short": (resize(3), "has 3 frames, too few for one encoder frame. Lower preprocessor.patch_frames or"),
     "sentence not text": (set_attribute("sentence_label", np.bytes_(b"\xff\xfe")), "needed is text. Write"),

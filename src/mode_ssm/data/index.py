@@ -46,6 +46,7 @@ def index_split(root: Path, sessions: tuple[str, ...], split: str, cache_dir: st
         try:
             found = known.get(name)
             if found is None or not _is_current(found, root / name):
+                log.info("Indexing %s", root / name)
                 known[name] = found = scan_file(root, session, split)
                 changed = True
             index.files[session] = found

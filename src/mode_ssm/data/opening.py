@@ -19,8 +19,8 @@ def open_split(
 ) -> TrialDataset:
     """Find the sessions, index their files of the split, and check each trial against the model.
 
-    `encoder_frames` maps T to the S of the preprocessor; a trial with labels needs S >= U + repeats (the blanks that
-    CTC needs between two equal labels), any trial S >= 1.
+    `encoder_frames` maps T to the S of the preprocessor; a trial with labels needs S >= U + repeats (CTC
+    needs a blank between two equal labels), any trial S >= 1.
 
     Raises:
         InputError: where the data root or the split is not there, no trial is usable, or a trial is bad and
@@ -109,8 +109,8 @@ def check_fit(record: Record, num_channels: int, encoder_frames: int) -> None:
         raise MalformedError(f"has {record.frames} frames, too few for one encoder frame", shorten)
     if record.labels is not None and encoder_frames < record.labels + record.repeats:
         raise MalformedError(
-            f"has {record.frames} frames, which make {encoder_frames} encoder frames, too few for its {record.labels} "
-            f"labels and the {record.repeats} blanks between equal ones",
+            f"has {record.frames} frames, which make {encoder_frames} encoder frames, but its {record.labels} labels, "
+            f"{record.repeats} of them equal to the one before, need {record.labels + record.repeats}",
             shorten,
         )
 

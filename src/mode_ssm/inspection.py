@@ -1,0 +1,152 @@
+"""`mode-ssm inspect`: what a data root holds, everything that is wrong with it, and the settings that fit it.
+
+find_sessions -> an index of each split -> problems of files and trials, and features of a sample of trials -> Findings
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from mode_ssm.config import InspectConfig, PreprocessorConfig
+from mode_ssm.data import Problem, TrialEntry
+from mode_ssm.data.index import SplitIndex, index_split
+from mode_ssm.data.opening import check_config, check_fit, index_problems, split_entries
+from mode_ssm.data.problems import MalformedError
+from mode_ssm.data.sessions import SPLITS, find_sessions
+from mode_ssm.data.statistics import FeatureStatistics, feature_statistics
+from mode_ssm.errors import InputError
+from mode_ssm.inspection_print import print_findings
+from mode_ssm.models.preprocessor import encoder_frames
+
+USUAL_SD = (0.2, 5.0)  # of a z-scored channel over a sample of trials
+
+
+@dataclass(frozen=True)
+class Findings:
+    config: InspectConfig
+    sessions: tuple[str, ...]
+    entries: tuple[TrialEntry, ...]  # of all splits; trials that are sound but for their features
+    statistics: FeatureStatistics | None  # None where nothing was sampled
+    problems: tuple[Problem, ...]  # what training would skip or stop at
+    notes: tuple[Problem, ...]  # what is odd, and may be right
+
+    @property
+    def channels(self) -> Counter[int]:
+        """Trials by their number of feature channels."""
+        return Counter(entry.record.channels for entry in self.entries)
+
+
+def inspect(config: InspectConfig) -> int:
+    """Print what is found; returns the exit status: 0, or 1 where something is wrong.
+
+    Raises:
+        InputError: where there is no data root, or no session file in it.
+    """
+    findings = examine(config)
+    print_findings(findings)
+    return 1 if findings.problems else 0
+
+
+def examine(config: InspectConfig) -> Findings:
+    """Index every split, check every trial, and read the features of `sample_trials` of them.
+
+    Raises:
+        InputError: as inspect.
+    """
+    check_config(config.data, SPLITS[0])
+    if config.sample_trials < 0:
+        raise InputError(f"sample_trials is {config.sample_trials}; set it to 0 (read no features) or more.")
+    root, sessions = find_sessions(config.data.data_root, config.data.max_sessions)
+    indexes = {split: index_split(root, sessions, split, config.data.cache_dir) for split in SPLITS}
+    entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
+    problems = [*_file_problems(indexes, root), *_trial_problems(entries)]
+    statistics, feature_problems = _sample(entries, config.sample_trials)
+    notes = [*_duplicates(entries), *_other_members(indexes), *_odd_channels(statistics, root)]
+    return Findings(config, sessions, tuple(entries), statistics, (*problems, *feature_problems), tuple(notes))
+
+
+def _file_problems(indexes: dict[str, SplitIndex], root: Path) -> list[Problem]:
+    present = {split: index for split, index in indexes.items() if index.files or index.problems}
+    if not present:
+        names = ", ".join(f"data_{split}.hdf5" for split in SPLITS)
+        raise InputError(
+            f"None of the {len(indexes['train'].absent)} sessions under {root} has any of {names}; "
+            "set data.data_root to the folder that holds the recordings."
+        )
+    problems = [problem for split, index in present.items() for problem in index_problems(index, root, split)]
+    if "train" not in present:
+        everywhere = set.intersection(*(set(index.absent) for index in indexes.values()))
+        remedy = "Copy its files there, or remove the folder."
+        problems += [Problem(session, None, "holds no session file", remedy) for session in sorted(everywhere)]
+    return problems
+
+
+def _trial_problems(entries: Sequence[TrialEntry]) -> Iterator[Problem]:
+    """Trials of another number of channels than most, or too short for the default patches."""
+    channels = _usual_channels(entries)
+    for entry in entries:
+        try:
+            check_fit(entry.record, channels, encoder_frames(PreprocessorConfig(), entry.frames))
+        except MalformedError as malformed:
+            yield malformed.problem(entry.file, entry.key.group)
+
+
+def _usual_channels(entries: Sequence[TrialEntry]) -> int:
+    counts = Counter(entry.record.channels for entry in entries)
+    return counts.most_common(1)[0][0] if counts else 0
+
+
+def _sample(entries: Sequence[TrialEntry], size: int) -> tuple[FeatureStatistics | None, list[Problem]]:
+    """Features of trials spread evenly over the sessions and splits."""
+    channels = _usual_channels(entries)
+    usual = [entry for entry in entries if entry.record.channels == channels]
+    size = min(size, len(usual))
+    statistics, problems = feature_statistics([usual[i * len(usual) // size] for i in range(size)], channels)
+    return (statistics if statistics.count.any() else None), problems
+
+
+def _duplicates(entries: Sequence[TrialEntry]) -> Iterator[Problem]:
+    """Sessions where trials share a block and a number: one recording may stand in two splits."""
+    places = defaultdict(list)
+    for entry in entries:
+        places[entry.key.session, entry.key.block, entry.key.number].append(f"{entry.key.split}/{entry.key.group}")
+    shared = [place for place, names in sorted(places.items()) if len(names) > 1]
+    for session, group in groupby(shared, key=itemgetter(0)):
+        (_, block, number), *others = group
+        names = " and ".join(places[session, block, number])
+        what = f"has the same block_num={block} and trial_num={number} in {names}"
+        what += f", and {1 + len(others)} such pairs of numbers in all" if others else ""
+        yield Problem(session, None, what, "Make sure that no recording stands in two splits.")
+
+
+def _other_members(indexes: dict[str, SplitIndex]) -> Iterator[Problem]:
+    for split, index in indexes.items():
+        for session, file in index.files.items():
+            if file.others:
+                what = f"holds {', '.join(file.others)} beside its trials"
+                yield Problem(f"{session}/data_{split}.hdf5", None, what, "Nothing but trial_NNNN groups is read.")
+
+
+def _odd_channels(statistics: FeatureStatistics | None, root: Path) -> Iterator[Problem]:
+    if statistics is None:
+        return
+    constant = statistics.constant_channels
+    if constant:
+        what = f"has channels that never change in the trials read: {_shorten(constant)}"
+        yield Problem(str(root), None, what, "Such channels tell a model nothing; check the recording.")
+    low, high = USUAL_SD
+    odd = [c for c, sd in enumerate(statistics.channel_sd) if not low <= sd <= high and c not in constant]
+    if odd:
+        what = f"has channels with a standard deviation outside {low:g}-{high:g}: {_shorten(odd)}"
+        yield Problem(str(root), None, what, "Models expect features that are z-scored per block.")
+
+
+def _shorten(channels: list[int]) -> str:
+    return (
+        ", ".join(map(str, channels))
+        if len(channels) <= 10
+        else f"{str(channels[:10])[1:-1]} and more, {len(channels)} in all"
+    )
