@@ -281,6 +281,7 @@ class WordSearchConfig:
     ctc_beam_size: int = 100  # hypotheses
     rnnt_beam_size: int = 16  # hypotheses; rnnt and joint
     beam_threshold: float = 20.0  # nats below the best at which a hypothesis is dropped
+    label_threshold: float = 8.0  # rnnt, joint: nats below a frame's best symbol at which a label is not tried
     lm_weight: float = 0.8
     word_score: float = 0.0  # added for each word
     silence_score: float = 0.0  # ctc: added for each frame of | on the path

@@ -21,7 +21,7 @@ from tests.decoding.tiny_transducer import TinyTransducer, alignment_sum
 
 A, B = 1, 7
 USED = (BLANK, A, B, SILENCE)
-FULL = {"ctc_beam_size": 100_000, "rnnt_beam_size": 100_000, "beam_threshold": 1e9}
+FULL = {"ctc_beam_size": 100_000, "rnnt_beam_size": 100_000, "beam_threshold": 1e9, "label_threshold": 1e9}
 ALL = 10_000
 
 

@@ -42,6 +42,8 @@ class PrefixState(NamedTuple):
 class CTCPrefixScorer:
     """log P(prefix ...) of one trial, grown a label at a time; vectorised over the next label and over time.
 
+    A label that the posteriors give no chance at all, less than exp(-700), is forbidden.
+
     log_probs (S, V), normalised over V.
     """
 
@@ -49,6 +51,7 @@ class CTCPrefixScorer:
         self._log_probs = np.asarray(log_probs, dtype=np.float64)
         # A finite floor, so that a sum over frames can be taken away again.
         self._log_probs = np.maximum(self._log_probs, -1e3)
+        self._probs = np.exp(self._log_probs)
         self._sums = np.concatenate([np.zeros((1, self._log_probs.shape[1])), self._log_probs.cumsum(axis=0)])
 
     def start(self) -> PrefixState:
@@ -57,12 +60,19 @@ class CTCPrefixScorer:
 
     def scores(self, state: PrefixState) -> Floats:
         """(V,) log-probability of the prefix with each label appended; blank is minus infinity."""
-        entering = self._ready(state)[:, None] + self._log_probs
-        if state.last != BLANK:
-            entering[:, state.last] = self._entering(state, state.last)
-        entering[:, BLANK] = -np.inf
-        result: Floats = np.logaddexp.reduce(entering, axis=0)
+        result = self._log_sum(self._ready(state))
+        if state.last != BLANK:  # a repeated label needs a blank before it
+            result[state.last] = self._log_sum(state.ends_in_blank[:-1])[state.last]
+        result[BLANK] = -np.inf
         return result
+
+    def _log_sum(self, ready: Floats) -> Floats:
+        """(V,) log of the sum over frames of exp(ready) * P; what is 700 nats below the largest counts as nothing."""
+        largest = ready.max(initial=-np.inf)
+        if largest == -np.inf:
+            return np.full(self._log_probs.shape[1], -np.inf)
+        with np.errstate(divide="ignore"):
+            return np.asarray(largest + np.log(np.exp(ready - largest) @ self._probs))
 
     def extend(self, state: PrefixState, label: int) -> PrefixState:
         """Append one label. Both sums over time are first-order recurrences, solved by a running log-sum."""

@@ -17,6 +17,7 @@ class PredictorPool:
         blanks = torch.full((trials,), BLANK, device=like.device)
         self._out, self._state = model.predict(blanks, model.initial(trials))
         self._nothing = torch.zeros_like(like)  # (1, J), an encoder that says nothing
+        self._internal: Floats | None = None  # (rows, V), made when first asked for
 
     def join(self, encoded: Tensor, rows: list[int]) -> Floats:
         """(N, V) log-probabilities, encoder frames beside predictor rows."""
@@ -27,10 +28,17 @@ class PredictorPool:
 
         Variani et al. 2020, Hybrid autoregressive transducer, section 3.2.
         """
-        scores: Floats = self._numpy(self._model.join(self._nothing, self._out[[row]]))[0]
-        scores[BLANK] = -np.inf
-        scores -= np.logaddexp.reduce(scores)
-        scores[BLANK] = 0.0
+        if self._internal is None or len(self._internal) < len(self._out):
+            known = 0 if self._internal is None else len(self._internal)
+            new = self._label_log_probs(self._out[known:])
+            self._internal = new if self._internal is None else np.concatenate([self._internal, new])
+        return np.asarray(self._internal[row])
+
+    def _label_log_probs(self, predicted: Tensor) -> Floats:
+        scores = self._numpy(self._model.join(self._nothing.expand_as(predicted), predicted))
+        scores[:, BLANK] = -np.inf
+        scores -= np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        scores[:, BLANK] = 0.0
         return scores
 
     def extend(self, parents: list[int], labels: list[int]) -> list[int]:
@@ -43,7 +51,10 @@ class PredictorPool:
         return list(range(first, len(self._out)))
 
     def keep(self, rows: list[int]) -> None:
+        """Drop all other rows; the kept ones, given in rising order, move up."""
         self._out = self._out[rows]
+        if self._internal is not None:
+            self._internal = self._internal[[row for row in rows if row < len(self._internal)]]
         self._state = tuple(part[rows] for part in self._state)
 
     @staticmethod

@@ -41,6 +41,7 @@ class TransducerWordSearch:
             beam_size=self._settings.rnnt_beam_size,
             max_labels_per_frame=self._settings.max_labels_per_frame,
             threshold=self._settings.beam_threshold,
+            label_threshold=self._settings.label_threshold,
             internal_lm_weight=self._settings.internal_lm_weight,
             blank_penalty=self._settings.blank_penalty,
         )

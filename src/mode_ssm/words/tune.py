@@ -56,16 +56,16 @@ def tune(config: TuneConfig) -> None:
         raise InputError("split=test has no sentences to compare with; tune on split=val.")
     model = load_word_model(config.lm)
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
-    checkpoint = ensemble.recognisers[0].checkpoint.path
+    checkpoint = ensemble.recognisers[0].checkpoint
     for_transducer = config.decoder is not WordDecoder.ctc
     batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
     trials = spread([trial for batch in batches for trial in batch if trial.sentence], config.max_sentences)
     if not trials:
         raise InputError(f"split={config.split} has no sentences to compare with; tune on split=val.")
-    file = tuned_file(checkpoint, config.decoder)
-    storage = decoding_folder(checkpoint) / "tune.db"
+    file = tuned_file(checkpoint.path, config.decoder)
+    storage = decoding_folder(checkpoint.path) / "tune.db"
     file.parent.mkdir(parents=True, exist_ok=True)
-    study = f"{config.decoder.value} {config.split} {len(trials)} {Path(config.lm).resolve()} {config.ensemble or ''}"
+    study = _study_name(config, checkpoint.position.update, len(trials))
     with CTCWordPool(model, config.lm, config.decode_workers) as pool:
 
         def ctc(settings: WordSearchConfig) -> ErrorRate:
@@ -81,6 +81,12 @@ def tune(config: TuneConfig) -> None:
         best = search_weights(objective, config, storage, study)
     write_weights(file, best.settings, best.wer, config.lm)
     _print_best(best, config, len(trials), file)
+
+
+def _study_name(config: TuneConfig, update: int, sentences: int) -> str:
+    """What an error rate depends on besides the weights; another study begins when any of it changes."""
+    lm = Path(config.lm).resolve()
+    return f"{config.decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''}"
 
 
 def search_weights(objective: Objective, config: TuneConfig, storage: Path, study: str) -> Tuned:
