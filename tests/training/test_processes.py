@@ -1,0 +1,37 @@
+"""Two processes train as one process that accumulates two batches, whether started here or by torchrun."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mode_ssm.training.checkpoint import read_checkpoint
+from mode_ssm.training.loop import train
+from mode_ssm.training.run_folder import read_metrics
+from tests.small import small_config, small_words, write_data
+from tests.training.test_update import PLAIN
+
+STARTS = {
+    "here": (["-m", "mode_ssm", "train"], ["training.devices=2"]),
+    "torchrun": (["-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "mode_ssm", "train"], []),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
+    root = write_data(tmp_path / "data")
+    command, more = STARTS[start]
+    plain = [*PLAIN, "training.batch_size=3"]  # six batches: an even share for two processes
+    words = [*small_words(root, tmp_path / "two", *plain), *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *command, *words], capture_output=True, text=True, env=environment, timeout=180)
+    assert done.returncode == 0, done.stderr
+    train(small_config(root, tmp_path / "one", *plain, "training.gradient_accumulation_steps=2"))
+    two, one = (read_checkpoint(tmp_path / run / "checkpoints" / "last.safetensors") for run in ("two", "one"))
+    assert two.position.update == one.position.update
+    for name, weights in one.model.items():
+        torch.testing.assert_close(two.model[name], weights, rtol=1e-3, atol=1e-5)
+    losses = [[r["loss"] for r in read_metrics(tmp_path / run) if r["kind"] == "update"] for run in ("two", "one")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
