@@ -183,7 +183,7 @@ def test_any_output_encoding_can_show_any_path(root: Path, config: InspectConfig
         file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         print_findings(examine(config), Console(file=file, width=100))
         file.flush()
-        assert b"Nothing is wrong." in file.buffer.getvalue()  # type: ignore[attr-defined]
+        assert b"Nothing is wrong." in file.buffer.getvalue()
 
 
 def test_root_without_train_files_is_sound_but_for_empty_folders(config: InspectConfig, root: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import h5py
 import pytest
@@ -38,7 +38,8 @@ def spoil(root: Path, session: str, *trials: str) -> None:
 def same(left: Batch | None, right: Batch | None) -> bool:
     if left is None or right is None:
         return left is right
-    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(left, right, strict=True))
+    fields: list[tuple[Any, Any]] = list(zip(left, right, strict=True))
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in fields)
 
 
 def test_batch_holds_its_trials_padded(open_root: Opener) -> None:
@@ -117,6 +118,10 @@ def test_no_batches_need_no_workers(open_root: Opener) -> None:
     assert read_all(open_root(), [], 2) == ([], [])
 
 
+def fail(problem: Problem) -> None:
+    pytest.fail(str(problem))
+
+
 def resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -133,7 +138,7 @@ def test_reading_holds_no_features(tmp_path: Path, open_root: Opener) -> None:
                 trial.attrs["n_time_steps"] = 1000
     dataset = open_root(data_root=str(tmp_path / "large"), channels=512)
     batches = epoch_batches(dataset.entries, batch_size=4, sessions_per_batch=4, seed=0, epoch=0)
-    read = read_batches(dataset, batches * 3, session_index={}, num_workers=0, on_problem=pytest.fail)
+    read = read_batches(dataset, batches * 3, session_index={}, num_workers=0, on_problem=fail)
     resident = [resident_mb() for batch in read]
     assert len(resident) == 72  # 576 MB
     assert max(resident[8:]) - resident[8] < 40

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +22,7 @@ SESSION = SESSIONS[1]
 FILE = f"{SESSION}/data_train.hdf5"
 TRIAL = "trial_0002"
 
-FileFault = Callable[[Path], None]
+FileFault = Callable[[Path], object]
 TrialFault = Callable[[h5py.Group], None]
 
 
@@ -50,6 +51,11 @@ def make_loop(path: Path) -> None:
     path.symlink_to(path.name)
 
 
+def make_session_a_file(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.write_text("not a folder")
+
+
 def make_pipe(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
@@ -61,13 +67,14 @@ def without_trials(path: Path) -> None:
 
 
 FILES: dict[str, tuple[FileFault, str]] = {
-    "empty": (lambda path: path.write_bytes(b"") and None, "is empty (0 bytes). Copy or download the file again"),
+    "empty": (lambda path: path.write_bytes(b""), "is empty (0 bytes). Copy or download the file again"),
     "truncated": (truncate, "is cut short ("),
-    "text": (lambda path: path.write_text("version https://git-lfs") and None, "is not an HDF5 file. Copy or"),
+    "text": (lambda path: path.write_text("version https://git-lfs"), "is not an HDF5 file. Copy or"),
     "damaged header": (damage_header, "is a damaged HDF5 file ("),
     "folder": (make_folder, "is not a file. Put the session's HDF5 file in its place"),
     "dangling link": (make_dangling, "cannot be opened (No such file or directory). Mend the link"),
     "link to itself": (make_loop, "cannot be opened (Too many levels of symbolic links). Mend the link"),
+    "session a file": (make_session_a_file, "cannot be opened (Not a directory). Mend the link"),
     "pipe": (make_pipe, "is not a file. Put the session's HDF5 file in its place"),
     "no trials": (without_trials, "holds no trial groups (trial_0000, trial_0001, ...). Put the"),
     "absent": (lambda path: path.unlink(), "is absent. Copy the file there"),
@@ -317,7 +324,9 @@ def test_trial_that_changes_under_the_run_is_named(root: Path, open_root: Opener
     dataset = open_root()
     break_trial(root, relabel(1, 2))
     place = [entry.key.group == TRIAL and entry.file == FILE for entry in dataset.entries].index(True)
-    assert str(dataset[place]) == f"{FILE} {TRIAL} has changed since this run began. Start the run again."
+    assert str(dataset[place]) == (
+        f"{FILE} {TRIAL} has changed since it was indexed. Start the run again; if this stays so, `touch` the file."
+    )
 
 
 def test_file_that_vanishes_under_the_run_is_named(root: Path, open_root: Opener) -> None:

@@ -85,7 +85,9 @@ class TrialDataset(Dataset[Trial | Problem]):
         group = trial_group(self._files.get(entry.path), entry.key.group)
         record, labels = read_record(group, entry.key.session, labelled=entry.key.split != "test")
         if record != entry.record:
-            raise MalformedError("has changed since this run began", "Start the run again.")
+            raise MalformedError(
+                "has changed since it was indexed", "Start the run again; if this stays so, `touch` the file."
+            )
         features = read_features(group, record)
         check_finite(features)
         return Trial(entry.key, features, labels, record.sentence)

@@ -40,7 +40,7 @@ def index_split(root: Path, sessions: tuple[str, ...], split: str, cache_dir: st
     changed = False
     for session in sessions:
         name = file_name(session, split)
-        if not os.path.lexists(root / name):
+        if not _exists(root / name):
             index.absent.append(session)
             continue
         try:
@@ -55,6 +55,17 @@ def index_split(root: Path, sessions: tuple[str, ...], split: str, cache_dir: st
     if changed and cache is not None:
         _save(cache, root, known)
     return index
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is anything at this path, were it a link to nowhere or behind a closed folder."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _is_current(found: FileIndex, path: Path) -> bool:
