@@ -1,6 +1,8 @@
-"""N-gram language models of words: Kneser-Ney estimates written as an ARPA file.
+"""N-gram language models of words: interpolated Kneser-Ney estimates, written as an ARPA file.
 
-Kneser and Ney 1995, Improved backing-off for m-gram language modeling; the counting and smoothing are kaldingram's.
+Counts and discounts are kaldingram's; Chen and Goodman 1998, An empirical study of smoothing techniques for language
+modeling, section 2.8, gives the interpolated form, which a small corpus needs: where most n-grams were seen once, the
+backed-off form of kaldingram gives them less than what was never seen.
 """
 
 import io
@@ -15,6 +17,7 @@ from mode_ssm.errors import InputError
 UNKNOWN = "<unk>"
 MIN_ORDER, MAX_ORDER = 2, 5  # KenLM reads no unigram model
 _MAX_DISCOUNT = 0.9  # a corpus without any n-gram seen twice would otherwise give all n-grams seen once no mass
+_LEAST_LEFT = 1e-9  # so that its logarithm can be written
 
 
 def write_arpa(sentences: Iterable[Sequence[str]], vocabulary: frozenset[str], order: int, path: Path) -> None:
@@ -39,10 +42,26 @@ def write_arpa(sentences: Iterable[Sequence[str]], vocabulary: frozenset[str], o
         counts.cal_discounting_constants()
         counts.d = [min(discount, _MAX_DISCOUNT) for discount in counts.d]
         counts.cal_f()
-        counts.cal_bow()
+    _interpolate(counts)
     _make_unknown_a_unigram(counts)
     with redirect_stderr(io.StringIO()), path.open("w", encoding="ascii") as file:
         counts.print_as_arpa(fout=file)
+
+
+def _interpolate(counts: NgramCounts) -> None:
+    """Turn discounted shares f into p(w | h) = f(w | h) + g(h) p(w | h'), g being what the discounts of h left over.
+
+    h' is h without its first word; g(h) is written as the back-off weight of h.
+    """
+    for size, histories in enumerate(counts.counts):
+        for history, found in histories.items():
+            left = max(1.0 - sum(found.word_to_f.values()), _LEAST_LEFT)
+            if size > 0:
+                counts.counts[size - 1][history[:-1]].word_to_bow[history[-1]] = left
+                shorter = counts.counts[size - 1][history[1:]].word_to_f
+                for word, share in found.word_to_f.items():
+                    found.word_to_f[word] = share + left * shorter[word]
+            found.word_to_bow = dict.fromkeys(found.word_to_f)
 
 
 def _make_unknown_a_unigram(counts: NgramCounts) -> None:
