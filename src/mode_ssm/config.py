@@ -34,7 +34,7 @@ class SessionLayer(StrEnum):
 
 class Smoothing(StrEnum):
     centered = "centered"
-    causal = "causal"  # only past frames; adds a delay of about 2 sd
+    causal = "causal"  # half a Gaussian over past frames; adds a delay of about 0.7 sd
 
 
 @dataclass
@@ -77,6 +77,11 @@ class EncoderConfig:
     dropout: float = 0.3
 
 
+class Backend(StrEnum):
+    torch = "torch"  # plain PyTorch, on any device
+    mamba_ssm = "mamba_ssm"  # the CUDA kernels of the mamba-ssm package, for the same weights
+
+
 @dataclass
 class SSMEncoderConfig(EncoderConfig):
     """Mamba-2 class layers (state-space duality)."""
@@ -90,7 +95,10 @@ class SSMEncoderConfig(EncoderConfig):
     dt_min: float = 0.02  # smallest initial step: the longest memory, 1 / (A dt) encoder frames
     dt_max: float = 0.5
     stochastic_depth: float = 0.1  # of the last layer; grows linearly from 0
+    attention_every: int = 0  # each k-th layer attends to the frames nearby instead; 0 = none
+    attention_window: int = 32  # encoder frames to each side that such a layer sees
     activation_checkpointing: bool = False  # recompute whole layers in backward
+    backend: Backend = Backend.torch
 
 
 @dataclass
@@ -243,7 +251,7 @@ class Decoder(StrEnum):
 class EvaluateConfig:
     """`mode-ssm evaluate`."""
 
-    checkpoint: str = MISSING  # a run folder (its best checkpoint) or a checkpoint folder
+    checkpoint: str = MISSING  # a run folder (its best checkpoint) or a checkpoint file
     data: DataConfig = field(default_factory=DataConfig)
     split: str = "val"
     decoder: Decoder = Decoder.rnnt

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mode_ssm.config import Direction, GRUEncoderConfig
+from mode_ssm.models.dropout import Dropout
 
 
 class GRUEncoder(nn.Module):
@@ -24,7 +25,7 @@ class GRUEncoder(nn.Module):
             bidirectional=self.bidirectional,
         )
         self.initial = nn.Parameter(torch.zeros(directions * config.layers, 1, config.width))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.projection = nn.Linear(directions * config.width, config.width)
         self.norm = nn.LayerNorm(config.width)
         for name, weight in self.gru.named_parameters():

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
 from mode_ssm.config import PreprocessorConfig, SessionLayer
+from mode_ssm.models.dropout import Dropout
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
 
@@ -48,7 +49,7 @@ class Preprocessor(nn.Module):
         )
         self.patches = nn.Linear(config.patch_frames * config.num_channels, width)
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def encoder_frames(self, frames: Frames) -> Frames:
         return encoder_frames(self.config, frames)

@@ -1,88 +1,68 @@
-"""The state-space scan of Mamba-2 (Dao & Gu 2024, "Transformers are SSMs"), written three times.
+"""The state-space scan of Mamba-2 (Dao & Gu 2024, "Transformers are SSMs", sections 3 and 6), three times.
 
-For each trial and head, with a state h of P x N, step sizes dt_t > 0 and a rate A < 0:
+For each trial and head, with a state h of P x N, steps dt_t > 0 and a rate A < 0:
 
-    h_t = exp(dt_t A) h_{t-1} + dt_t x_t B_t^T        y_t = h_t C_t
+    h_t = exp(dt_t A) h_{t-1} + dt_t x_t B_t^T        y_t = h_t C_t + skip x_t
 
-A bidirectional scan adds the same recurrence from the end of the trial, with its own dt and A and without the
-frame t itself, which the forward one has seen. `reference_scan` walks frame by frame; `scan` is the chunked form
-that is trained; `scan_step` advances one frame for streaming.
+A bidirectional scan adds the same recurrence from the end of the trial, with its own dt and A and without the frame t
+itself, which the forward one has seen. `reference_scan` walks frame by frame, `scan` works in chunks and is what
+trains, `scan_step` advances one frame for streaming.
 
-Further shapes: H heads, P channels a head, L frames a chunk, K chunks. Frames whose dt is 0 change no state.
+Further shapes: R directions (1 causal, 2 bidirectional), H heads, P channels a head. `mixed` holds x, B and C side by
+side, (B, S, H * P + 2 N). A frame whose dt is 0 changes no state: that is how padding is kept out.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from mode_ssm.models.chunked_scan import ChunkedScan
 
-def reference_scan(x: Tensor, b: Tensor, c: Tensor, dt: Tensor, a: Tensor) -> Tensor:
-    """Scan frame by frame: x (B, S, H, P), b and c (B, S, N), dt (B, S, R, H), a (R, H) to y (B, S, H, P).
+_chunked_scan: Callable[..., Tensor] = ChunkedScan.apply
 
-    R is 1 for a causal scan and 2 for a bidirectional one, whose second row is the backward direction.
-    """
-    y = torch.zeros_like(x)
+
+class Mixed(NamedTuple):
+    """The three parts of `mixed`."""
+
+    x: Tensor  # (..., H, P)
+    b: Tensor  # (..., N)
+    c: Tensor  # (..., N)
+
+
+def split_mixed(mixed: Tensor, heads: int, state_size: int) -> Mixed:
+    inner = mixed.shape[-1] - 2 * state_size
+    x, b, c = torch.split(mixed, [inner, state_size, state_size], dim=-1)
+    return Mixed(x.reshape(*x.shape[:-1], heads, inner // heads), b, c)
+
+
+def reference_scan(mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, *, state_size: int) -> Tensor:
+    """Scan frame by frame: dt (B, S, R, H), rates (R, H), skip (H,) to y (B, S, H, P)."""
+    x, b, c = split_mixed(mixed, dt.shape[-1], state_size)
+    y = skip[:, None] * x
     for direction in range(dt.shape[2]):
-        state = x.new_zeros(x.shape[0], x.shape[2], x.shape[3], b.shape[2])
-        order = range(x.shape[1]) if direction == 0 else range(x.shape[1] - 1, -1, -1)
-        for t in order:
+        state = x.new_zeros(len(x), *x.shape[2:], state_size)
+        for t in range(x.shape[1])[:: -1 if direction else 1]:
             step = dt[:, t, direction]
-            state = state * torch.exp(step * a[direction])[:, :, None, None]
-            if direction == 1:
-                y[:, t] += torch.einsum("bhpn,bn->bhp", state, c[:, t])
-            state = state + torch.einsum("bh,bhp,bn->bhpn", step, x[:, t], b[:, t])
-            if direction == 0:
-                y[:, t] += torch.einsum("bhpn,bn->bhp", state, c[:, t])
+            decayed = state * torch.exp(step * rates[direction])[..., None, None]
+            state = decayed + torch.einsum("bh,bhp,bn->bhpn", step, x[:, t], b[:, t])
+            y[:, t] += torch.einsum("bhpn,bn->bhp", decayed if direction else state, c[:, t])
     return y
 
 
-def scan(x: Tensor, b: Tensor, c: Tensor, dt: Tensor, a: Tensor, chunk_frames: int) -> Tensor:
-    """Compute `reference_scan` by matrix products over chunks."""
-    frames = x.shape[1]
-    chunks = max(1, -(-frames // chunk_frames))
-    length = -(-frames // chunks)
-    pad = chunks * length - frames
-    x, b, c, dt = (F.pad(v, (0, 0) * (v.dim() - 2) + (0, pad)) for v in (x, b, c, dt))
-    x, b, c, dt = (v.view(len(v), chunks, length, *v.shape[2:]) for v in (x, b, c, dt))
-    log = dt.movedim(2, -1) * a[:, :, None]  # (B, K, R, H, L)
-    dt = dt.movedim(2, -1)
-    sums = log.cumsum(-1)
-    forward = sums[:, :, 0]
-    lower = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
-    exponent = torch.where(lower, forward[..., :, None] - forward[..., None, :], 0.0)
-    weight = dt[:, :, 0, :, None, :]
-    if log.shape[2] == 2:
-        before = sums[:, :, 1] - log[:, :, 1]
-        exponent = torch.where(lower, exponent, before[..., None, :] - before[..., :, None])
-        weight = torch.where(lower, weight, dt[:, :, 1, :, None, :])
-    else:
-        weight = torch.where(lower, weight, 0.0)
-    scores = torch.einsum("bktn,bkjn->bktj", c, b)
-    y = torch.einsum("bktj,bkhtj,bkjhp->bkthp", scores, torch.exp(exponent) * weight, x)
-    if chunks > 1:
-        carry = x * (torch.exp(forward[..., -1:] - forward) * dt[:, :, 0]).movedim(-1, 2)[..., None]
-        states = torch.einsum("bkjhp,bkjn->bkhpn", carry, b)
-        entering = _carried(states, torch.exp(forward[..., -1]))
-        y = y + torch.einsum("bkhpn,bktn->bkthp", entering, c) * torch.exp(forward).movedim(-1, 2)[..., None]
-        if log.shape[2] == 2:
-            backward = sums[:, :, 1, :, -1:] - before
-            carry = x * (torch.exp(before) * dt[:, :, 1]).movedim(-1, 2)[..., None]
-            states = torch.einsum("bkjhp,bkjn->bkhpn", carry, b).flip(1)
-            entering = _carried(states, torch.exp(sums[:, :, 1, :, -1]).flip(1)).flip(1)
-            y = y + torch.einsum("bkhpn,bktn->bkthp", entering, c) * torch.exp(backward).movedim(-1, 2)[..., None]
-    return y.flatten(1, 2)[:, :frames]
+def scan(mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, *, state_size: int, chunk_frames: int) -> Tensor:
+    """Compute `reference_scan` by matrix products over chunks of at most `chunk_frames`.
+
+    `mixed` may be bfloat16; dt, rates and skip are float32 or better, and so are the decays and what the states gather.
+    """
+    with torch.autocast(mixed.device.type, enabled=False):
+        return _chunked_scan(mixed, dt, rates, skip, state_size, chunk_frames)
 
 
-def _carried(states: Tensor, decay: Tensor) -> Tensor:
-    state = torch.zeros_like(states[:, 0])
-    entering = []
-    for k in range(states.shape[1]):
-        entering.append(state)
-        state = state * decay[:, k, :, None, None] + states[:, k]
-    return torch.stack(entering, 1)
-
-
-def scan_step(x: Tensor, b: Tensor, c: Tensor, dt: Tensor, a: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Advance one frame: x (B, H, P), b and c (B, N), dt (B, H), a (H,), state (B, H, P, N) to y and the new state."""
-    state = state * torch.exp(dt * a)[..., None, None] + (dt[..., None] * x)[..., None] * b[:, None, None]
-    return torch.einsum("bhpn,bn->bhp", state, c), state
+def scan_step(mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Advance one frame: mixed (B, H * P + 2 N), dt (B, H), rates (H,), state (B, H, P, N) to y (B, H, P) and state."""
+    x, b, c = split_mixed(mixed, dt.shape[-1], state.shape[-1])
+    inflow = (dt[..., None] * x)[..., None] * b[:, None, None]
+    state = torch.addcmul(inflow, state, torch.exp(dt * rates)[..., None, None])
+    return torch.matmul(state, c[:, None, :, None])[..., 0] + skip[:, None] * x, state

@@ -1,0 +1,250 @@
+"""The chunked scan, with a backward of its own that keeps the inputs and makes the rest again.
+
+Within a chunk of L frames the scan of a head is one L x L matrix: C B^T times the decays, forward ones in the lower
+triangle with the diagonal and backward ones above it. From chunk to chunk only the states travel. The matrices are made
+for a few chunks at a time, so that they stay in the cache, once in forward and once more in backward.
+
+What the decays receive in backward follows from sums. With y = M x and W = dM * M (elementwise), entry (i, j) of W is
+the gradient of the log of entry (i, j) of M, which is a sum over the frames between j and i: its row sums and column
+sums, differenced and cumulated, are the gradients of all the log decays.
+
+n stands for B * K, the chunks of all trials; exponents are powers of two, whose exp2 is several times cheaper than exp.
+"""
+
+import math
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_SMALLEST_STEP = 1e-37  # stands for dt = 0 under a logarithm: what it multiplies vanishes
+_CPU_MATRIX_ELEMENTS, _GPU_MATRIX_ELEMENTS = 1 << 19, 1 << 26  # of decay matrices at a time
+
+
+class _Chunks(NamedTuple):
+    """The inputs of a scan, cut into chunks."""
+
+    x: Tensor  # (n, L, H, P)
+    b: Tensor  # (n, L, N)
+    c: Tensor  # (n, L, N)
+    log_decay: Tensor  # (n, R, H, L)
+    log_step: Tensor  # (n, R, H, L)
+    row: Tensor  # (n, R, H, L): what frame i adds to the exponent of entry (i, j)
+    column: Tensor  # (n, R, H, L): what frame j adds to it, its own step included
+    total: Tensor  # (n, R, H): the exponent of a whole chunk
+    trials: int
+
+    def sizes(self) -> list[int]:
+        return [self.x.shape[2] * self.x.shape[3], self.b.shape[2], self.c.shape[2]]
+
+
+class _States(NamedTuple):
+    """The way of one direction through the chunks."""
+
+    entering: Tensor  # (n, H * P, N): the state that enters each chunk
+    inflow: Tensor  # (n, L, H, P): x times gain
+    gain: Tensor  # (n, L, H): from frame j into the state that leaves its chunk
+    reach: Tensor  # (n, L, H): from the state that enters a chunk to frame i
+
+
+class _Gradients(NamedTuple):
+    """Filled part by part, inside the chunks and across them."""
+
+    x: Tensor
+    b: Tensor
+    c: Tensor
+    difference: Tensor  # (n, R, H, L): row sums minus column sums of W, its diagonal left out, which would cancel
+    log_step: Tensor  # (n, R, H, L): column sums
+    log_decay: Tensor  # (n, R, H, L): what `difference` does not hold
+
+
+class ChunkedScan(torch.autograd.Function):
+    """`mode_ssm.models.ssm.scan`, whose arguments it takes in that order."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, state_size: int, chunk_frames: int
+    ) -> Tensor:
+        ctx.save_for_backward(mixed, dt, rates, skip)
+        ctx.sizes = state_size, chunk_frames
+        chunks = _cut(mixed, dt, rates, state_size, chunk_frames)
+        y = torch.empty_like(chunks.x, memory_format=torch.contiguous_format)
+        for part in _parts(chunks):
+            _inside(chunks, part, skip.to(y.dtype), y[part])
+        if len(y) > chunks.trials:
+            for direction in range(chunks.row.shape[1]):
+                states = _states(chunks, direction)
+                y.addcmul_(_across(chunks, states), states.reach[..., None])
+        return y.view(len(mixed), -1, *y.shape[2:])[:, : mixed.shape[1]]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        mixed, dt, rates, skip = ctx.saved_tensors
+        chunks = _cut(mixed, dt, rates, *ctx.sizes)
+        padding = len(chunks.x) // len(dy) * chunks.x.shape[1] - dy.shape[1]
+        dy = F.pad(dy, (0, 0, 0, 0, 0, padding)).view(chunks.x.shape)
+        dmixed = mixed.new_empty(*chunks.b.shape[:2], mixed.shape[2])
+        dx, db, dc = torch.split(dmixed, chunks.sizes(), dim=-1)
+        sums = [torch.zeros_like(chunks.row) for _ in range(3)]
+        gradients = _Gradients(dx.view(chunks.x.shape), db, dc, sums[0], sums[1], sums[2])
+        for part in _parts(chunks):
+            _inside_backward(chunks, part, dy[part], skip.to(dy.dtype), gradients)
+        if len(dy) > chunks.trials:
+            for direction in range(chunks.row.shape[1]):
+                _across_backward(chunks, direction, dy, gradients)
+        ddt, drates = _decay_gradients(chunks, rates, gradients)
+        frames = mixed.shape[1]
+        return (
+            dmixed.view(len(mixed), -1, mixed.shape[2])[:, :frames],
+            ddt.permute(0, 3, 1, 2).reshape(len(mixed), -1, *dt.shape[2:])[:, :frames],
+            drates,
+            torch.linalg.vecdot(chunks.x, dy).sum((0, 1), dtype=skip.dtype),
+            None,
+            None,
+        )
+
+
+def _cut(mixed: Tensor, dt: Tensor, rates: Tensor, state_size: int, chunk_frames: int) -> _Chunks:
+    trials, frames = mixed.shape[:2]
+    count = -(-frames // chunk_frames)
+    length = -(-frames // count)
+    if padding := count * length - frames:
+        mixed, dt = F.pad(mixed, (0, 0, 0, padding)), F.pad(dt, (0, 0, 0, 0, 0, padding))
+    n = trials * count
+    step = dt.reshape(n, length, *dt.shape[2:]).permute(0, 2, 3, 1).contiguous()
+    log_decay = step * (rates * math.log2(math.e))[:, :, None]
+    log_step = step.clamp(min=_SMALLEST_STEP).log2_()
+    sums = log_decay.cumsum(-1)
+    row, total = sums.clone(), sums[..., -1]
+    row[:, 1:] = log_decay[:, 1:] - sums[:, 1:]  # backward: the frames before i, negative
+    inner = mixed.shape[-1] - 2 * state_size
+    x, b, c = torch.split(mixed.view(n, length, -1), [inner, state_size, state_size], dim=-1)
+    x = x.view(n, length, dt.shape[-1], -1)
+    return _Chunks(x, b, c, log_decay, log_step, row, log_step - row, total, trials)
+
+
+def _parts(chunks: _Chunks) -> list[slice]:
+    count, length, heads, _ = chunks.x.shape
+    room = _CPU_MATRIX_ELEMENTS if chunks.x.device.type == "cpu" else _GPU_MATRIX_ELEMENTS
+    size = max(1, room // (heads * length * length))
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def _decays(chunks: _Chunks, part: slice) -> Tensor:
+    """Decays times steps of some chunks, (n, H, L, L); above the diagonal of a causal scan stand ones."""
+    row, column = chunks.row[part], chunks.column[part]
+    exponent = (row[:, 0, :, :, None] + column[:, 0, :, None, :]).tril_()
+    if row.shape[1] == 2:
+        exponent += (row[:, 1, :, :, None] + column[:, 1, :, None, :]).triu_(1)
+    return exponent.exp2_()
+
+
+def _scores(chunks: _Chunks, part: slice) -> Tensor:
+    """C B^T of some chunks, (n, 1, L, L); zero above the diagonal of a causal scan."""
+    scores = torch.bmm(chunks.c[part], chunks.b[part].transpose(1, 2))
+    return (scores if chunks.row.shape[1] == 2 else scores.tril_())[:, None]
+
+
+def _by_head(frames: Tensor) -> Tensor:
+    """(n, L, H, P) to (n * H, L, P), the layout of batched products."""
+    return frames.transpose(1, 2).reshape(-1, frames.shape[1], frames.shape[3])
+
+
+def _by_frame(heads: Tensor, like: Tensor) -> Tensor:
+    """(n * H, L, P) to (n, L, H, P), as a view."""
+    return heads.view(len(like), -1, *heads.shape[1:]).transpose(1, 2)
+
+
+def _inside(chunks: _Chunks, part: slice, skip: Tensor, y: Tensor) -> None:
+    x = chunks.x[part]
+    matrix = _decays(chunks, part).mul_(_scores(chunks, part)).to(y.dtype)
+    inside = torch.bmm(matrix.flatten(0, 1), _by_head(x))
+    torch.addcmul(_by_frame(inside, x), x, skip[:, None], out=y)
+
+
+def _inside_backward(chunks: _Chunks, part: slice, dy: Tensor, skip: Tensor, gradients: _Gradients) -> None:
+    x = chunks.x[part]
+    decays, scores = _decays(chunks, part), _scores(chunks, part)
+    matrix = (decays * scores).to(x.dtype).flatten(0, 1)
+    dy_by_head = _by_head(dy)
+    dx = torch.bmm(matrix.transpose(1, 2), dy_by_head)
+    torch.addcmul(_by_frame(dx, x), dy, skip[:, None], out=gradients.x[part])
+    dmatrix = torch.bmm(dy_by_head, _by_head(x).transpose(1, 2)).view(decays.shape)
+    change = decays.mul_(dmatrix)
+    dscores = change.sum(1).to(x.dtype)
+    if chunks.row.shape[1] == 1:
+        dscores.tril_()
+    gradients.c[part] = torch.bmm(dscores, chunks.b[part])
+    gradients.b[part] = torch.bmm(dscores.transpose(1, 2), chunks.c[part])
+    gradients.log_step[part, 0] = change.diagonal(0, 2, 3) * scores.diagonal(0, 2, 3)
+    for direction in reversed(range(chunks.row.shape[1])):
+        share = change * scores.triu(1) if direction == 1 else change.mul_(scores.tril(-1))
+        columns = share.sum(-2)
+        gradients.difference[part, direction] = share.sum(-1) - columns
+        gradients.log_step[part, direction] += columns
+
+
+def _states(chunks: _Chunks, direction: int) -> _States:
+    row, column = chunks.row[:, direction], chunks.column[:, direction]
+    total = chunks.total[:, direction, :, None]
+    gain, reach = (column, row + total) if direction else (column + total, row)
+    gain, reach = (torch.exp2(exponent).to(chunks.x.dtype).transpose(1, 2) for exponent in (gain, reach))
+    inflow = chunks.x * gain[..., None]
+    leaving = torch.bmm(inflow.flatten(2).transpose(1, 2), chunks.b)
+    entering = _carry(leaving, torch.exp2(total), chunks.trials, backward=direction == 1)
+    return _States(entering, inflow, gain, reach)
+
+
+def _across(chunks: _Chunks, states: _States) -> Tensor:
+    """What the frames of a chunk see of the state that enters it, before `reach`, (n, L, H, P)."""
+    return torch.bmm(chunks.c, states.entering.transpose(1, 2)).view_as(states.inflow)
+
+
+def _carry(leaving: Tensor, decay: Tensor, trials: int, *, backward: bool) -> Tensor:
+    """Run states (n, H * P, N) through the chunks of each trial: what entered the last, decayed, plus what it adds."""
+    shape = (trials, -1, decay.shape[1], leaving[0].numel() // decay.shape[1])
+    decay = decay.view(trials, -1, decay.shape[1], 1)
+    source = leaving.view(shape).to(decay.dtype)
+    entering = torch.zeros_like(source)
+    order = range(source.shape[1])[:: -1 if backward else 1]
+    for last, this in pairwise(order):
+        torch.addcmul(source[:, last], entering[:, last], decay[:, last], out=entering[:, this])
+    return entering.to(leaving.dtype).view_as(leaving)
+
+
+def _across_backward(chunks: _Chunks, direction: int, dy: Tensor, gradients: _Gradients) -> None:
+    states = _states(chunks, direction)
+    reached = dy * states.reach[..., None]
+    rows = torch.linalg.vecdot(reached, _across(chunks, states)).transpose(1, 2)
+    reached = reached.flatten(2)
+    gradients.c.add_(torch.bmm(reached, states.entering))
+    dentering = torch.bmm(reached.transpose(1, 2), chunks.c)
+    decay = torch.exp2(chunks.total[:, direction, :, None])
+    dleaving = _carry(dentering, decay, chunks.trials, backward=direction == 0)
+    gradients.b.add_(torch.bmm(states.inflow.flatten(2), dleaving))
+    dinflow = torch.bmm(chunks.b, dleaving.transpose(1, 2)).view_as(dy)
+    gradients.x.addcmul_(dinflow, states.gain[..., None])
+    columns = torch.linalg.vecdot(dinflow, states.inflow).transpose(1, 2)
+    carried = (dleaving * states.entering).view(*decay.shape[:2], -1).sum(-1, keepdim=True, dtype=decay.dtype)
+    gradients.log_step[:, direction] += columns
+    if direction == 0:
+        gradients.difference[:, 0] += rows
+        gradients.log_decay[:, 0] = decay * carried
+        gradients.log_decay[:, 0, :, 1:] += columns.cumsum(-1)[..., :-1]
+    else:
+        gradients.difference[:, 1] -= columns
+        gradients.log_decay[:, 1] = decay * carried + rows.cumsum(-1)
+
+
+def _decay_gradients(chunks: _Chunks, rates: Tensor, gradients: _Gradients) -> tuple[Tensor, Tensor]:
+    """The gradients of dt, (n, R, H, L), and of the rates."""
+    later = gradients.difference.flip(-1).cumsum(-1).flip(-1)
+    gradients.log_decay[:, 0] += later[:, 0]
+    gradients.log_decay[:, 1:, :, :-1] -= later[:, 1:, :, 1:]
+    step = torch.exp2(chunks.log_step)
+    ddt = gradients.log_decay * rates[:, :, None] + gradients.log_step / step
+    return ddt, (gradients.log_decay * step).sum((0, 3))
