@@ -1,12 +1,22 @@
-"""A small lexicon with homophones, prefixes of one another and two pronunciations, and a bigram model of it."""
+"""A small lexicon with homophones, prefixes of one another and two pronunciations, its bigram model, and recordings."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from mode_ssm.config import TrainConfig
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.phonemes import SILENCE
+from mode_ssm.settings import read_settings
+from mode_ssm.training.checkpoint import Position, save_checkpoint
+from mode_ssm.training.splits import sentence_hashes
 from mode_ssm.words.lexicon import write_lexicon
 from mode_ssm.words.model import WordModel, load_word_model
 from mode_ssm.words.ngram import write_arpa
+from tests.data.files import FakeTrial, write_session
+from tests.small import SESSIONS, SMALL
 
 A, B = 1, 7  # the phonemes AA and B
 LEXICON = {
@@ -29,3 +39,46 @@ def lm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def word_model(lm_folder: Path) -> WordModel:
     return load_word_model(lm_folder)
+
+
+def spoken(sentence: str, number: int, labelled: bool = True) -> FakeTrial:
+    """A trial of noise with the labels of a sentence."""
+    features = np.random.default_rng(number).standard_normal((90 + number, 8), dtype=np.float32)
+    labels = [label for word in sentence.split() for label in (*LEXICON[word][0], SILENCE)]
+    return FakeTrial(features, labels if labelled else None, sentence.capitalize() + ".", block=2 - number % 2)
+
+
+@pytest.fixture(scope="session")
+def spoken_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sessions with train and val, one of them with a test split too."""
+    root = tmp_path_factory.mktemp("spoken")
+    for session in SESSIONS[:2]:
+        write_session(root, session, "train", [spoken(s, n) for n, s in enumerate(SENTENCES)])
+        write_session(root, session, "val", [spoken(s, 20 + n) for n, s in enumerate(["ah bee", "ab bee ah", "awe"])])
+    write_session(root, SESSIONS[1], "test", [spoken(s, 40 + n, labelled=False) for n, s in enumerate(SENTENCES)])
+    return root
+
+
+def save_network(run: Path, seed: int, *more: str) -> Path:
+    """A run folder with a network as it was initialised, which blank does not rule."""
+    config = read_settings(TrainConfig, [*SMALL, *more])
+    torch.manual_seed(seed)
+    network = ModeSSM(config, num_sessions=2)
+    with torch.no_grad():
+        network.ctc_head.weight.mul_(8.0)
+    (run / "checkpoints").mkdir(parents=True)
+    save_checkpoint(
+        run / "checkpoints" / "best.safetensors",
+        config=config,
+        sessions=SESSIONS[:2],
+        position=Position(),
+        model=network,
+        optimizer=torch.optim.AdamW(network.parameters()),
+        sentence_hashes=sentence_hashes(SENTENCES),
+    )
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_network(tmp_path_factory.mktemp("runs") / "one", seed=1)

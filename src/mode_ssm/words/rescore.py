@@ -63,7 +63,7 @@ def load_scorer(config: RescoreConfig) -> SentenceScorer:
         raise InputError("rescore.model needs transformers; run pip install 'mode-ssm[rescore]'.") from None
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(config.model)
-        model = transformers.AutoModelForCausalLM.from_pretrained(config.model, torch_dtype=_dtype())
+        model = transformers.AutoModelForCausalLM.from_pretrained(config.model, dtype=_dtype())
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"rescore.model={config.model} cannot be loaded ({reason}); give a model's folder.") from None
