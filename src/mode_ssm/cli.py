@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     demo = commands.add_parser("demo", help="simulate, train and show what was learnt: about three minutes")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder of the data and the run; default: demo")
+    demo.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of the training, such as encoder=gru")
     demo.set_defaults(run=_demo)
     for name, command in COMMANDS.items():
         entry = commands.add_parser(
@@ -89,7 +90,7 @@ def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
 def _demo(options: argparse.Namespace) -> None:
     from mode_ssm.demo import demo
 
-    demo(options.out)
+    demo(options.out, options.settings)
 
 
 def _score(options: argparse.Namespace) -> None:

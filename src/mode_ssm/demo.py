@@ -1,6 +1,7 @@
 """`mode-ssm demo`: simulated recordings, both training stages and decoded phonemes, in about three minutes of CPU."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from mode_ssm.config import Decoder, EvaluateConfig, SimulateConfig, TrainConfig
@@ -14,13 +15,17 @@ from mode_ssm.training.loop import train
 SHOWN = 5  # val trials printed
 
 
-def demo(out: Path) -> None:
-    """Write OUT/data (once) and OUT/runs/<date and time>, and print what was learnt."""
+def demo(out: Path, settings: Sequence[str] = ()) -> None:
+    """Write OUT/data (once) and OUT/runs/<date and time>, and print what was learnt.
+
+    Args:
+        settings: more key=value words for the training.
+    """
     data, run = out / "data", out / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S")
     print(f"1/3 Simulating recordings in the T15 layout: {data}")
     simulate(read_settings(SimulateConfig, [f"out={data}", "preset=demo"]))
     print("\n2/3 Training: a CTC warm-up, then CTC and RNN-T together")
-    train(read_settings(TrainConfig, ["experiment=demo", f"data.data_root={data}", f"output_dir={run}"]))
+    train(read_settings(TrainConfig, ["experiment=demo", f"data.data_root={data}", f"output_dir={run}", *settings]))
     print("\n3/3 Decoding the val trials of all sessions with the best checkpoint")
     results = {decoder: _decode(run, data, decoder) for decoder in (Decoder.ctc, Decoder.rnnt)}
     _show(results)

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from enum import StrEnum
 from typing import Any
 
 from mode_ssm import config as settings_module
@@ -39,6 +40,8 @@ def _setting(key: str, default: Any, comment: str) -> Iterator[str]:
                 yield from _setting(f"{key}.{index}.{field.name}", getattr(entry, field.name), comments[field.name])
     elif not key.endswith(".kind"):
         shown = {"???": "VALUE", "None": "null"}.get(str(default), str(default))
+        if isinstance(default, StrEnum):
+            comment = "; ".join([*([comment] if comment else []), "one of " + ", ".join(type(default))])
         yield f"  {key}={shown}" + (f"  # {comment}" if comment else "")
 
 

@@ -14,18 +14,18 @@ import torch
 from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import CHOICES, Decoder, Resume, StageConfig, TrainConfig
+from mode_ssm.config import Decoder, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.scoring import total
-from mode_ssm.settings import walk
-from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, read_checkpoint, save_checkpoint
+from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.display import Display, clock
 from mode_ssm.training.objective import LossTerms, Weights
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
+from mode_ssm.training.resume import find_resumable
 from mode_ssm.training.run_folder import RunFolder
 from mode_ssm.training.schedule import learning_rate, transducer_weight
 from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
@@ -45,9 +45,8 @@ def train(config: TrainConfig) -> Path:
     """
     fabric = start_fabric(config.training)
     folder = RunFolder(config)
-    resume = config.training.resume is Resume.auto and folder.last.exists()
-    checkpoint = read_checkpoint(folder.last, with_optimizer=True) if resume else None
     splits = open_splits(config)
+    checkpoint = find_resumable(folder.last, config, splits)
     fabric.barrier()
     with StopRequest() as stop:
         return Trainer(fabric, config, splits, folder, checkpoint).run(stop)
@@ -65,7 +64,6 @@ class Trainer:
         self.optimizer = build_optimizer(self.model, config.training.optimizer)
         self.position = Position()
         if checkpoint:
-            check_resumable(checkpoint, config, splits)
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position
@@ -269,27 +267,3 @@ class Trainer:
                 sentence_hashes=self.hashes,
             )
         self.fabric.barrier()
-
-
-def check_resumable(checkpoint: Checkpoint, config: TrainConfig, splits: Splits) -> None:
-    """A run goes on with the settings that decide its weights and its batches.
-
-    Raises:
-        InputError: naming what differs.
-    """
-    fixed = ("preprocessor.", *(f"{part}." for part in CHOICES), "training.batch_size", "training.seed")
-    fixed = (*fixed, "training.sessions_per_batch", "training.gradient_accumulation_steps")
-    run = checkpoint.path.parent.parent
-    saved, given = dict(walk(checkpoint.config)), dict(walk(config))
-    differing = [key for key in saved | given if key.startswith(fixed) and saved.get(key) != given.get(key)]
-    if differing:
-        key = differing[0]
-        raise InputError(
-            f"The run in {run} was started with {key}={saved.get(key)}, not {given.get(key)}; "
-            "resume with the same settings, or start a new run in another output_dir."
-        )
-    if checkpoint.sessions != splits.train.sessions:
-        raise InputError(
-            f"The run in {run} was started on {len(checkpoint.sessions)} sessions, and the data root has "
-            f"{len(splits.train.sessions)} or others; resume with the same data, or start a new run."
-        )

@@ -55,7 +55,9 @@ def _rates(panel: Any, validations: list[dict[str, Any]]) -> None:
         x, y = [r["update"] for r in shown], [100 * r[f"per_{head}"] for r in shown]
         label = f"{'CTC' if head == 'ctc' else 'RNN-T'}" + (f", last {y[-1]:.1f} %" if y else "")
         panel.plot(x, y, "o-", color=colour, markersize=3, label=label)
-    panel.set(title="Phoneme error rate, validation (%)", ylim=(0, None), xlabel="update")
+    panel.set(title="Phoneme error rate, validation (%)", yscale="log", xlabel="update")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("{x:g}")
     panel.legend(loc="best")
 
 

@@ -1,0 +1,45 @@
+"""Whether a run can go on from its last checkpoint, and with what."""
+
+from pathlib import Path
+
+from mode_ssm.config import CHOICES, Resume, TrainConfig
+from mode_ssm.errors import InputError
+from mode_ssm.settings import walk
+from mode_ssm.training.checkpoint import Checkpoint, read_checkpoint
+from mode_ssm.training.splits import Splits
+
+# The settings that decide a run's weights and batches.
+FIXED = (
+    "preprocessor.",
+    *(f"{part}." for part in CHOICES),
+    "training.batch_size",
+    "training.sessions_per_batch",
+    "training.gradient_accumulation_steps",
+    "training.seed",
+)
+
+
+def find_resumable(last: Path, config: TrainConfig, splits: Splits) -> Checkpoint | None:
+    """The checkpoint to go on from; None for a run that starts.
+
+    Raises:
+        InputError: when the run was started with other settings of FIXED, or on other sessions.
+    """
+    if config.training.resume is Resume.never or not last.exists():
+        return None
+    checkpoint = read_checkpoint(last, with_optimizer=True)
+    run = last.parent.parent
+    saved, given = dict(walk(checkpoint.config)), dict(walk(config))
+    differing = [key for key in saved | given if key.startswith(FIXED) and saved.get(key) != given.get(key)]
+    if differing:
+        key = differing[0]
+        raise InputError(
+            f"The run in {run} was started with {key}={saved.get(key)}, not {given.get(key)}; "
+            "resume with the same settings, or start a new run in another output_dir."
+        )
+    if checkpoint.sessions != splits.train.sessions:
+        raise InputError(
+            f"The run in {run} was started on {len(checkpoint.sessions)} sessions, and the data root has "
+            f"{len(splits.train.sessions)} or others; resume with the same data, or start a new run."
+        )
+    return checkpoint
