@@ -13,6 +13,8 @@ from mode_ssm.phonemes import NUM_CLASSES, PHONEMES
 
 FloatArray = NDArray[np.float32]
 
+FRAME_MS = 20  # as in mode_ssm.batch, whose import would load torch into every worker process
+
 ARTICULATORS = (
     "effort",  # 1 while speech is produced, 0 at rest
     "lips",  # 1 closed, 0.7 lip against teeth, 0 open

@@ -1,6 +1,7 @@
 """Real sentences for simulated recordings: a table of trials with their session, block and phonemes."""
 
 import csv
+import datetime as dt
 import gzip
 import re
 from collections.abc import Iterator
@@ -26,6 +27,18 @@ class PlannedTrial:
     sentence: str
     labels: tuple[int, ...]
     corpus: str | None = None  # of the sentences that come with the package
+
+
+def session_day(name: str) -> int:
+    """Days since the calendar's beginning.
+
+    Raises:
+        InputError: on a date that is not in the calendar.
+    """
+    try:
+        return dt.date(*map(int, name.split(".")[1:])).toordinal()
+    except ValueError as error:
+        raise InputError(f"The session {name} has no date of the calendar ({error}); write t15.YYYY.MM.DD.") from error
 
 
 def check_trial(trial: PlannedTrial) -> None:
@@ -88,6 +101,7 @@ def _read_row(row: dict[str, str]) -> tuple[str, PlannedTrial]:
         raise InputError(f"the row has too few values; it needs {', '.join(COLUMNS)}.")
     if not _SESSION.fullmatch(row["session"]):
         raise InputError(f"'{row['session']}' is not a session such as t15.2023.08.11.")
+    session_day(row["session"])
     if row["split"] not in ("train", "val", "test"):
         raise InputError(f"'{row['split']}' is not a split; write train, val or test.")
     labels = tuple(to_ids(row["phonemes"]))

@@ -23,7 +23,7 @@ def read_lexicon(path: Path) -> Lexicon:
         text = path.read_text(encoding="latin-1")
     except OSError as error:
         raise InputError(
-            f"The lexicon {path} cannot be read ({error.strerror}); give a CMU-format dictionary."
+            f"The lexicon {path} cannot be read ({error.strerror}); set lexicon to a dictionary."
         ) from error
     lexicon: Lexicon = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -35,9 +35,7 @@ def read_lexicon(path: Path) -> Lexicon:
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
         if not ids or SILENCE in ids:
-            raise InputError(
-                f"{path}, line {number}: '{line}' needs a word and its phonemes, such as HELLO  HH AH0 L OW1."
-            )
+            raise InputError(f"{path}, line {number}: '{line}' is not a word and its phonemes (HELLO  HH AH0 L OW1).")
         lexicon.setdefault(_VARIANT.sub("", word).upper(), ids)
     return lexicon
 

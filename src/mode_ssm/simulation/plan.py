@@ -1,6 +1,5 @@
 """What is to be recorded: sessions, blocks, and the sentence of every trial, decided before anything is simulated."""
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mode_ssm.config import SimulateConfig
-from mode_ssm.errors import InputError
 from mode_ssm.simulation.corpus import SentenceSource
-from mode_ssm.simulation.labels import PlannedTrial, read_labels
+from mode_ssm.simulation.labels import PlannedTrial, read_labels, session_day
 from mode_ssm.simulation.lexicon import LEXICON, read_lexicon
 from mode_ssm.simulation.presets import Preset, SessionSize, find_preset
 from mode_ssm.simulation.streams import Stream, random_stream
@@ -31,17 +29,6 @@ class PlannedSession:
     def day(self) -> int:
         """Days since the calendar's beginning."""
         return session_day(self.name)
-
-
-def session_day(name: str) -> int:
-    """
-    Raises:
-        InputError: on a date that is not in the calendar.
-    """
-    try:
-        return dt.date(*map(int, name.split(".")[1:])).toordinal()
-    except ValueError as error:
-        raise InputError(f"The session {name} has no date of the calendar ({error}); write t15.YYYY.MM.DD.") from error
 
 
 def plan_sessions(config: SimulateConfig) -> tuple[Preset, list[PlannedSession]]:

@@ -6,9 +6,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from mode_ssm.batch import FRAME_MS
 from mode_ssm.phonemes import BLANK, SILENCE
-from mode_ssm.simulation.articulation import ARTICULATORS, RELATIVE_DURATION, TARGETS, movement_response
+from mode_ssm.simulation.articulation import ARTICULATORS, FRAME_MS, RELATIVE_DURATION, TARGETS, movement_response
 from mode_ssm.simulation.presets import Speech
 
 FloatArray = NDArray[np.float32]
