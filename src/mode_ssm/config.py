@@ -378,7 +378,7 @@ class SimulateConfig:
     max_sessions: int | None = None  # the first N in date order; null = all of the preset
     labels: str | None = None  # a CSV of session, split, block, trial, phonemes, sentence; null = the package's own
     lexicon: str | None = None  # a CMU-format dictionary; null = the package's own
-    drift_days: float = 250.0  # after so many days 1/e of an electrode's tuning is left
+    drift_days: float = 400.0  # after so many days 1/e of an electrode's tuning is left
     spike_regularity: float = 1.0  # shape of the inter-spike intervals: 1 Poisson, > 1 refractory, < 1 bursting
     workers: int | None = None  # processes; null = one per core
 

@@ -48,6 +48,7 @@ class SentenceSource:
         sentence = self.corpora[corpus][rng.integers(len(self.corpora[corpus]))]
         if rng.random() < self.design.random_share:
             least, most = self.design.words
-            words = rng.choice(self.vocabularies[corpus], size=rng.integers(least, most + 1))
-            sentence = " ".join(words).capitalize() + "."
+            vocabulary = self.vocabularies[corpus]
+            chosen = rng.integers(len(vocabulary), size=rng.integers(least, most + 1))
+            sentence = " ".join(vocabulary[i] for i in chosen).capitalize() + "."
         return sentence, pronounce(sentence, self.lexicon)

@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float32]
 
 ELECTRODES = 256
 ARRAY_ELECTRODES = 64
+DEAD_RATE = 0.03  # crossings per frame that noise alone makes
+NOISY_RATE = 3.5  # and those of an electrode that picks up a disturbance
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,11 @@ def build_population(electrodes: Electrodes, days: Sequence[int], drift_days: fl
     noisy = uniform[1] < electrodes.noisy_share
     weights = mask * _drifted(rng, days, drift_days) / np.sqrt(6 * _per_electrode("density")[:, None])
     weights *= (electrodes.tuning * depth * alive * ~noisy)[:, None]
-    log_rate = np.where(alive, log_rate + 1.2 * noisy, np.log(0.03))
+    log_rate = np.where(noisy, np.log(NOISY_RATE) + 0.2 * log_rate, log_rate)
     return Population(
         tuning=weights.astype(np.float32),
-        log_rate=log_rate.astype(np.float32),
+        log_rate=np.where(alive, log_rate, np.log(DEAD_RATE)).astype(np.float32),
         lead_frames=(_per_electrode("lead_frames") + _SPREAD_FRAMES).astype(np.int64),
-        shared=(electrodes.shared_noise * shared * alive).astype(np.float32),
+        shared=(electrodes.shared_noise * shared * (alive & ~noisy)).astype(np.float32),
         alive=alive,
     )

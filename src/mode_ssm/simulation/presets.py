@@ -58,7 +58,7 @@ class Electrodes:
     rate_spread: float  # log-normal over electrodes
     dead_share: float  # at the first session
     half_life_days: float  # of a living electrode
-    noisy_share: float  # high rates, no tuning
+    noisy_share: float  # high steady rates, no tuning
     shared_noise: float  # sd of the log rate due to noise that many electrodes share
     shared_rank: int
     wander: float  # sd of the log rate from trial to trial in a block
@@ -110,22 +110,22 @@ _T15 = Preset(
         gap_shape=4.0,
         duration_spread=0.25,
         rate_spread=0.15,
-        target_spread=0.2,
+        target_spread=0.3,
         max_frames=2475,
     ),
     electrodes=Electrodes(
-        tuning=0.8,
+        tuning=0.4,
         silent_gain=0.8,
-        rate_per_frame=0.43,
+        rate_per_frame=0.4,
         rate_spread=0.6,
         dead_share=0.05,
         half_life_days=2500,
         noisy_share=0.03,
-        shared_noise=0.25,
-        shared_rank=6,
+        shared_noise=0.35,
+        shared_rank=12,
         wander=0.1,
         hash_sd=0.75,
-        hash_shape=1.5,
+        hash_shape=2.0,
         power_noise=0.03,
     ),
 )
