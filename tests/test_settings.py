@@ -7,13 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from omegaconf import MISSING
 
 from mode_ssm import config as config_module
+from mode_ssm.cli import COMMANDS, LM_BUILD
 from mode_ssm.config import (
     EvaluateConfig,
     GRUEncoderConfig,
     LSTMPredictorConfig,
-    SimulateConfig,
     SSMEncoderConfig,
     StatelessPredictorConfig,
     TrainConfig,
@@ -124,14 +125,11 @@ def test_every_setting_is_read_somewhere():
     assert not unread
 
 
-@pytest.mark.parametrize("schema", [TrainConfig, EvaluateConfig, SimulateConfig])
+@pytest.mark.parametrize("schema", [command.schema for command in (*COMMANDS.values(), LM_BUILD)])
 def test_help_lists_every_setting(schema):
     text = settings_help(schema)
-    config = read_settings(schema, ["checkpoint=RUN"] if schema is EvaluateConfig else _required(schema))
+    needed = [f"{f.name}=X" for f in fields(schema) if f.default == MISSING]
+    config = read_settings(schema, needed if schema is not TrainConfig else [])
     for key, _ in walk(config):
         if not key.endswith(".kind"):
             assert re.search(rf"^  {re.escape(key)}=", text, re.MULTILINE), key
-
-
-def _required(schema):
-    return ["out=data"] if schema is SimulateConfig else []

@@ -9,9 +9,18 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from mode_ssm.config import EvaluateConfig, InspectConfig, SimulateConfig, TrainConfig
+from mode_ssm.config import (
+    DecodeConfig,
+    EvaluateConfig,
+    InspectConfig,
+    LmConfig,
+    SimulateConfig,
+    SubmitConfig,
+    TrainConfig,
+    TuneConfig,
+)
 from mode_ssm.errors import InputError
 from mode_ssm.settings import read_settings
 from mode_ssm.settings_help import settings_help
@@ -30,7 +39,11 @@ COMMANDS = {
     "inspect": Command(InspectConfig, "inspection:inspect", "print what a data root holds and what is wrong with it"),
     "train": Command(TrainConfig, "training.loop:train", "train a network in stages: CTC alone, then CTC and RNN-T"),
     "evaluate": Command(EvaluateConfig, "evaluation:evaluate", "decode a labelled split and print its error rates"),
+    "decode": Command(DecodeConfig, "words.decode:decode", "decode a split to words with a language model"),
+    "tune": Command(TuneConfig, "words.tune:tune", "search the weights of word decoding on a labelled split"),
+    "submit": Command(SubmitConfig, "words.submission:submit", "write the competition's CSV, or check one"),
 }
+LM_BUILD = Command(LmConfig, "words.build:build", "make an n-gram model and a lexicon from text and transcripts")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,15 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of the training, such as encoder=gru")
     demo.set_defaults(run=_demo)
     for name, command in COMMANDS.items():
-        entry = commands.add_parser(
-            name,
-            help=command.purpose,
-            description=f"{command.purpose[0].upper()}{command.purpose[1:]}.",
-            epilog=settings_help(command.schema),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        entry.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings, listed below")
-        entry.set_defaults(run=_with_settings(command))
+        _add_command(commands, name, command)
+    lm = commands.add_parser("lm", help="lm build makes a language model and a lexicon")
+    _add_command(lm.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser), "build", LM_BUILD)
     score = commands.add_parser("score", help="print the error rate between two columns of a CSV as JSON")
     score.add_argument("file", type=Path, help="a CSV with a header")
     score.add_argument("--reference", required=True, help="the column with what was said")
@@ -75,6 +82,18 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--unit", default="phoneme", help="phoneme (symbols between spaces) or word (normalised first)")
     score.set_defaults(run=_score)
     return parser
+
+
+def _add_command(commands: "argparse._SubParsersAction[Any]", name: str, command: Command) -> None:
+    entry = commands.add_parser(
+        name,
+        help=command.purpose,
+        description=f"{command.purpose[0].upper()}{command.purpose[1:]}.",
+        epilog=settings_help(command.schema),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    entry.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings, listed below")
+    entry.set_defaults(run=_with_settings(command))
 
 
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:

@@ -26,7 +26,9 @@ def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
     plain = [*PLAIN, "training.batch_size=3"]  # six batches: an even share for two processes
     words = [*small_words(root, tmp_path / "two", *plain), *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *command, *words], capture_output=True, text=True, env=environment, timeout=180)
+    done = subprocess.run(
+        [sys.executable, *command, *words], capture_output=True, text=True, env=environment, timeout=180
+    )
     assert done.returncode == 0, done.stderr
     train(small_config(root, tmp_path / "one", *plain, "training.gradient_accumulation_steps=2"))
     two, one = (read_checkpoint(tmp_path / run / "checkpoints" / "last.safetensors") for run in ("two", "one"))
