@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mode_ssm.losses import fused_rnnt_loss, rnnt_loss
 from mode_ssm.losses.activation import Logistic, Tanh, choose_activation
-from mode_ssm.losses.tiles import TileSize, all_tiles, occupied_tiles
+from mode_ssm.losses.tiles import TileSize, bands, occupied_tiles
 
 
 def step(
@@ -92,12 +92,17 @@ def test_tiles_cover_each_occupied_cell_once(
     for trial, tiles in enumerate(occupied_tiles(occupied, lengths, size)):
         visits = torch.zeros(frames, positions, dtype=torch.int64)
         for tile in tiles:
-            visits[tile.first_frame : tile.end_frame, tile.first_label : tile.end_label] += 1
+            visits[tile.slices] += 1
             assert tile.cells == tile.frames * tile.labels > 0
             assert tile.end_frame <= lengths[trial]
         assert visits.max() <= 1
         assert (visits[occupied[trial]] == 1).all()
-    assert sum(tile.cells for tile in all_tiles(frames, positions, size)) == frames * positions
+    visits.zero_()
+    for band, tiles in bands(frames, positions, size._replace(band=3)):
+        assert sum(tile.cells for tile in tiles) == band.cells
+        for tile in tiles:
+            visits[tile.slices] += 1
+    assert (visits == 1).all()
 
 
 @pytest.mark.parametrize("spread", [1.0, 10.0, 31.0])
@@ -113,7 +118,7 @@ def test_both_forms_of_tanh_agree(spread: float, centre: float) -> None:
         t = torch.empty(9, 7, 5)
         activation.fill(activation.rows(0, encoder), activation.columns(0, predictor), t)
         torch.testing.assert_close(activation.offset + activation.scale * t.double(), exact, rtol=0, atol=tolerance)
-        slope = activation.scale * activation.slope * activation.bend_(t).double()
+        slope = activation.scale * activation.slope * activation.back_(torch.ones_like(t), t).double()
         torch.testing.assert_close(slope, 1 - exact**2, rtol=0, atol=tolerance)
 
 

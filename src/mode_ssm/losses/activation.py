@@ -15,11 +15,11 @@ ENCODER_REACH = 26.0
 
 
 class Activation(Protocol):
-    """tanh(e + p) = offset + scale * t, and dt/d(e + p) = slope * bend(t)."""
+    """tanh(e + p) = offset + scale * t."""
 
     scale: float
     offset: float
-    slope: float
+    slope: float  # what `back_` leaves out of dt/d(e + p)
 
     def columns(self, trial: int, predictor: Tensor) -> Tensor:
         """(U+1, D) of a trial, made ready for `fill`."""
@@ -30,8 +30,8 @@ class Activation(Protocol):
     def fill(self, rows: Tensor, columns: Tensor, out: Tensor) -> None:
         """t of all pairs, into out (R, C, D)."""
 
-    def bend_(self, t: Tensor) -> Tensor:
-        """bend(t), in place."""
+    def back_(self, grad: Tensor, t: Tensor) -> Tensor:
+        """The gradient by e + p from that by slope * t, in place."""
 
 
 class Tanh:
@@ -48,8 +48,9 @@ class Tanh:
     def fill(self, rows: Tensor, columns: Tensor, out: Tensor) -> None:
         torch.add(rows[:, None], columns, out=out).tanh_()
 
-    def bend_(self, t: Tensor) -> Tensor:
-        return torch.addcmul(t.new_ones(()), t, t, value=-1.0, out=t)
+    def back_(self, grad: Tensor, t: Tensor) -> Tensor:
+        torch.ops.aten.tanh_backward.grad_input(grad, t, grad_input=grad)
+        return grad
 
 
 class Logistic:
@@ -75,8 +76,9 @@ class Logistic:
     def fill(self, rows: Tensor, columns: Tensor, out: Tensor) -> None:
         torch.addcmul(self.one, rows[:, None], columns, out=out).reciprocal_()
 
-    def bend_(self, t: Tensor) -> Tensor:
-        return torch.addcmul(t, t, t, value=-1.0, out=t)
+    def back_(self, grad: Tensor, t: Tensor) -> Tensor:
+        torch.ops.aten.sigmoid_backward.grad_input(grad, t, grad_input=grad)
+        return grad
 
 
 def choose_activation(predictors: list[Tensor]) -> Activation:

@@ -13,8 +13,8 @@ from torch.autograd.function import once_differentiable
 from mode_ssm.errors import InputError
 from mode_ssm.losses.arguments import Size, Trials, check_reduction, check_trials, reduce_costs
 from mode_ssm.losses.joint import TiledJoint
-from mode_ssm.losses.lattice import Flows, lattice_costs, lattice_flows
-from mode_ssm.losses.tiles import all_tiles, occupied_tiles
+from mode_ssm.losses.lattice import lattice_costs, lattice_flows
+from mode_ssm.losses.tiles import bands, occupied_tiles
 
 
 class Options(NamedTuple):
@@ -78,22 +78,23 @@ class _FusedLoss(torch.autograd.Function):
         ctx: Any, encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, trials: Trials, options: Options
     ) -> Tensor:
         with torch.autocast(encoder.device.type, enabled=False):
-            joint = TiledJoint(encoder, predictor, weight, bias, trials)
-            blank, label = _arc_log_probs(joint, options.blank)
+            blank, label = arc_log_probs(TiledJoint(encoder, predictor, weight, bias, trials), options.blank)
             if not any(ctx.needs_input_grad):
-                return lattice_costs(blank, label[:, :, :-1], trials).to(joint.dtype)
+                return lattice_costs(blank, label[:, :, :-1], trials).to(blank.dtype)
             costs, flows = lattice_flows(blank, label[:, :, :-1], trials)
-        ctx.save_for_backward(encoder, predictor, weight, bias, *(flow.to(joint.dtype) for flow in flows))
+        by_label = flows.label.mul_(1.0 + options.fastemit_lambda)
+        arcs = torch.stack([flow.to(blank.dtype) for flow in (flows.blank + by_label, flows.blank, by_label)], 1)
+        ctx.save_for_backward(encoder, predictor, weight, bias, arcs)
         ctx.trials, ctx.options = trials, options
-        return costs.to(joint.dtype)
+        return costs.to(blank.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_costs: Tensor) -> tuple[Tensor | None, ...]:
-        encoder, predictor, weight, bias, blank_flow, label_flow = ctx.saved_tensors
+        encoder, predictor, weight, bias, arcs = ctx.saved_tensors
         with torch.autocast(grad_costs.device.type, enabled=False):
             joint = TiledJoint(encoder, predictor, weight, bias, ctx.trials)
-            grads = _Gradients(joint, Flows(blank_flow, label_flow), ctx.options).add_all(grad_costs)
+            grads = _Gradients(joint, arcs, ctx.options).add_all(grad_costs)
         return (
             *(grad.to(tensor.dtype) for grad, tensor in zip(grads, (encoder, predictor, weight, bias), strict=True)),
             None,
@@ -101,39 +102,40 @@ class _FusedLoss(torch.autograd.Function):
         )
 
 
-def _arc_log_probs(joint: TiledJoint, blank: int) -> tuple[Tensor, Tensor]:
+def arc_log_probs(joint: TiledJoint, blank: int) -> tuple[Tensor, Tensor]:
     """Log-probabilities of blank and label, both (B, S, U+1); unset in padding and, for labels, at u = U."""
     size = joint.encoder.shape[0], joint.encoder.shape[1], joint.predictor.shape[1]
     blanks, labels = (joint.encoder.new_empty(size, dtype=joint.dtype) for _ in range(2))
     for trial, (frames, count) in enumerate(zip(joint.trials.frames, joint.trials.labels, strict=True)):
-        columns, blanks_, labels_ = joint.columns(trial), blanks[trial], labels[trial]
-        for tile in all_tiles(frames, count + 1, joint.tile_size):
-            scores, _ = joint.scores(trial, tile, columns)
+        joint.begin(trial)
+        for band, tiles in bands(frames, count + 1, joint.tile_size):
+            scores = joint.scores(band)
+            for tile, part in zip(tiles, torch.split(scores, tiles[0].cells, 1), strict=True):
+                joint.fill(tile, part)
             log_probs = scores.log_softmax(0)
-            label = log_probs.gather(0, joint.tile_labels(trial, tile))
-            blanks_[tile.slices] = log_probs[blank].view(tile.frames, tile.labels)
-            labels_[tile.slices] = label.view(tile.frames, tile.labels)
+            label = log_probs.gather(0, joint.tile_labels(band))
+            blanks[trial][band.slices] = log_probs[blank].view(band.frames, band.labels)
+            labels[trial][band.slices] = label.view(band.frames, band.labels)
     return blanks, labels
 
 
 class _Gradients:
-    """Sums over the occupied cells, tile by tile; what all trials share is summed in double precision."""
+    """Sums over the occupied cells, tile by tile; what all trials share is summed over them in double precision."""
 
-    def __init__(self, joint: TiledJoint, flows: Flows, options: Options) -> None:
-        self.joint, self.options = joint, options
-        occupied = flows.blank + flows.label > options.occupancy_threshold
-        self.tiles = occupied_tiles(occupied, joint.trials.frames, joint.tile_size)
-        by_label = flows.label * -(1.0 + options.fastemit_lambda)
-        self.arcs = torch.stack((flows.blank - by_label, flows.blank, by_label), 1)  # (B, 3, S, U+1)
-        self.encoder, self.predictor = torch.zeros_like(joint.encoder), torch.zeros_like(joint.predictor)
+    def __init__(self, joint: TiledJoint, arcs: Tensor, options: Options) -> None:
+        self.joint, self.blank, self.clamp = joint, options.blank, options.clamp
+        self.arcs = arcs  # (B, 3, S, U+1): occupancy, flow of blank, flow of label
+        self.tiles = occupied_tiles(arcs[:, 0] > options.occupancy_threshold, joint.trials.frames, joint.tile_size)
+        self.encoder = torch.zeros_like(joint.encoder, dtype=joint.dtype)
+        self.predictor = torch.zeros_like(joint.predictor, dtype=joint.dtype)
         self.weight, self.bias = torch.zeros_like(joint.weight), joint.weight.new_zeros(len(joint.weight))
 
     def add_all(self, grad_costs: Tensor) -> list[Tensor]:
         """Of encoder, predictor, weight and bias."""
         by_hidden = torch.zeros_like(self.weight, dtype=torch.float64)
         bias = torch.zeros_like(self.bias, dtype=torch.float64)
-        for trial in range(len(self.tiles)):
-            self.add_trial(trial, grad_costs[trial])
+        for trial, grad_cost in enumerate(grad_costs):
+            self.add_trial(trial, grad_cost)
             by_hidden += self.weight
             bias += self.bias
         activation = self.joint.activation
@@ -142,25 +144,27 @@ class _Gradients:
 
     def add_trial(self, trial: int, grad_cost: Tensor) -> None:
         """The trial's rows of encoder and predictor, and its share of weight and bias."""
+        joint = self.joint
+        joint.begin(trial)
         self.weight.zero_()
         self.bias.zero_()
-        columns = self.joint.columns(trial)
-        encoder, predictor, arcs = self.encoder[trial], torch.zeros_like(columns), self.arcs[trial]
+        arcs, bound = self.arcs[trial] * grad_cost, self.clamp * grad_cost.abs()
+        ones = self.weight.new_ones(max((tile.cells for tile in self.tiles[trial]), default=0))
         for tile in self.tiles[trial]:
-            scores, hidden = self.joint.scores(trial, tile, columns)
-            by_logit = self.by_logit(scores, arcs[(slice(None), *tile.slices)], self.joint.tile_labels(trial, tile))
-            by_logit.mul_(grad_cost)
-            self.bias += by_logit.sum(1)
-            self.weight.addmm_(by_logit, hidden)
-            inner = self.joint.back(by_logit, hidden).view(tile.frames, tile.labels, -1)
-            encoder[tile.slices[0]] = inner.sum(1)
-            predictor[tile.slices[1]] += inner.sum(0)
-        self.predictor[trial, : len(predictor)] = predictor
+            scores = joint.scores(tile)
+            hidden = joint.fill(tile, scores)
+            grad = self.by_logit(scores, arcs[(slice(None), *tile.slices)], joint.tile_labels(tile))
+            if self.clamp > 0:
+                grad.clamp_(-bound, bound)
+            self.bias.addmv_(grad, ones[: tile.cells])
+            self.weight.addmm_(grad, hidden)
+            inner = joint.back(grad, hidden).view(tile.frames, tile.labels, -1)
+            torch.sum(inner, 1, out=self.encoder[trial, tile.slices[0]])
+            self.predictor[trial, tile.slices[1]].add_(inner.sum(0))
 
     def by_logit(self, scores: Tensor, arcs: Tensor, labels: Tensor) -> Tensor:
-        """(V, cells) gradient of the trial's cost."""
+        """(V, cells) gradient: the softmax times the cell's occupancy, less the flow of the class's own arc."""
         occupancy, blank, label = arcs.reshape(3, 1, -1).unbind(0)
         grad = scores.softmax(0).mul_(occupancy)
-        grad[self.options.blank] -= blank[0]
-        grad.scatter_add_(0, labels, label)
-        return grad.clamp_(-self.options.clamp, self.options.clamp) if self.options.clamp > 0 else grad
+        grad[self.blank].sub_(blank[0])
+        return grad.scatter_add_(0, labels, label.neg())

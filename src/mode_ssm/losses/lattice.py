@@ -23,76 +23,70 @@ class Flows(NamedTuple):
 
 def lattice_costs(blank: Tensor, label: Tensor, trials: Trials) -> Tensor:
     """(B,) negative log-likelihoods in nats, from log-probabilities blank (B, S, U+1) and label (B, S, U)."""
-    return -_forward(_Arcs.of(blank, label, trials).stacked(both_directions=False))[:, -1, -1]
+    return -_Lattices(blank, label, trials, directions=1).reached()[:, -1, -1]
 
 
 def lattice_flows(blank: Tensor, label: Tensor, trials: Trials) -> tuple[Tensor, Flows]:
     """The costs of `lattice_costs`, and the flows. A trial with no possible path has cost inf and flows 0."""
-    arcs = _Arcs.of(blank, label, trials)
-    alpha, backwards = _forward(arcs.stacked(both_directions=True)).chunk(2)
+    lattices = _Lattices(blank, label, trials, directions=2)
+    alpha, backwards = lattices.reached().chunk(2)
     beta = backwards.flip(1, 2)
-    total = alpha[:, -1, -1]
+    total = alpha[:, -1, -1].clone()
     origin = torch.where(total.isneginf(), 0.0, total)[:, None, None]
-    by_blank = (alpha[:, :-1] + arcs.blank).add_(beta[:, 1:]).sub_(origin).exp_()
-    by_label = torch.zeros_like(by_blank)
-    out = by_label[:, :, :-1]
-    torch.add(alpha[:, :-1, :-1], arcs.label[:, :-1], out=out)
-    out.add_(beta[:, :-1, 1:]).sub_(origin).exp_()
+    by_blank = (alpha[:, :-1] + beta[:, 1:]).add_(lattices.blank[: len(total)])
+    by_label = torch.full_like(by_blank, -torch.inf)
+    torch.add(alpha[:, :-1, :-1], beta[:, :-1, 1:], out=by_label[:, :, :-1])
+    by_label[:, :, :-1] += lattices.label[: len(total), :-1]
     padding = ~trials.real_cells(blank.shape[1])
-    return -total, Flows(by_blank.masked_fill_(padding, 0.0), by_label.masked_fill_(padding, 0.0))
+    return -total, Flows(*(flow.sub_(origin).exp_().masked_fill_(padding, 0.0) for flow in (by_blank, by_label)))
 
 
-class _Arcs(NamedTuple):
-    """Log-weights of the arcs of a lattice one row taller, in which every trial ends in the last cell.
+class _Lattices:
+    """Log-weights of the arcs of lattices one row taller, in which every trial ends in the last cell.
 
     From a trial's own end a path of weight one leads through the padding: up the labels, then along the frames. So no
-    trial needs a step of its own, and the backward direction is the forward one on the flipped lattice.
+    trial needs a step of its own, and the backward direction is the forward one on the flipped lattice. Storage is by
+    diagonals s + u, so that a step reads and writes whole rows.
     """
 
-    blank: Tensor  # (B, S, U+1): (s, u) -> (s+1, u)
-    label: Tensor  # (B, S+1, U): (s, u) -> (s, u+1)
+    def __init__(self, blank: Tensor, label: Tensor, trials: Trials, directions: int) -> None:
+        size, frames, positions = blank.shape
+        self.count, self.positions = directions * size, positions
+        steps = frames + positions - 1
+        self.steps = blank.new_full((steps, 2, self.count, positions), -torch.inf, dtype=torch.float64)
+        stride = self.steps.stride(0)
+        skew = positions, stride, stride + 1
+        self.blank = self.steps.as_strided((self.count, frames, positions), skew)  # (s, u) -> (s+1, u)
+        self.label = self.steps[:, 1].as_strided((self.count, frames + 1, positions - 1), skew)  # (s, u) -> (s, u+1)
+        self._set(blank, label, trials)
+        for arcs in (self.blank, self.label):
+            if directions == 2:
+                arcs[size:] = arcs[:size].flip(1, 2)
 
-    @classmethod
-    def of(cls, blank: Tensor, label: Tensor, trials: Trials) -> "_Arcs":
-        frames, positions = blank.shape[1:]
-        s = torch.arange(frames + 1, device=blank.device)[None, :, None]
-        u = torch.arange(positions, device=blank.device)
+    def _set(self, blank: Tensor, label: Tensor, trials: Trials) -> None:
+        trial = slice(len(blank))
+        s = torch.arange(self.label.shape[1], device=blank.device)[:, None]
+        u = torch.arange(self.positions, device=blank.device)
         end_s, end_u = trials.frame_lengths[:, None, None], trials.label_lengths[:, None, None]
-        leaves = (s[:, :-1] < end_s - 1) & (u <= end_u) | (s[:, :-1] == end_s - 1) & (u == end_u)
-        passes = (s[:, :-1] >= end_s) & (u == positions - 1)
-        emits = (s < end_s) & (u[:-1] < end_u)
-        climbs = (s == end_s) & (u[:-1] >= end_u)
-        label = torch.nn.functional.pad(label.double(), (0, 0, 0, 1))
-        return cls(
-            torch.where(leaves, blank.double(), torch.where(passes, 0.0, -torch.inf)),
-            torch.where(emits, label, torch.where(climbs, 0.0, -torch.inf)),
-        )
+        leaves = (s < end_s - 1) & (u <= end_u) | (s == end_s - 1) & (u == end_u)
+        passes = (s >= end_s) & (u == self.positions - 1)
+        arcs = self.blank[trial].copy_(blank)
+        arcs.masked_fill_(~(leaves | passes)[:, :-1], -torch.inf).masked_fill_(passes[:, :-1], 0.0)
+        emits, climbs = (s < end_s) & (u < end_u), (s == end_s) & (u >= end_u)
+        arcs = self.label[trial]
+        arcs[:, :-1] = label
+        arcs.masked_fill_(~(emits | climbs)[:, :, :-1], -torch.inf).masked_fill_(climbs[:, :, :-1], 0.0)
 
-    def stacked(self, both_directions: bool) -> Tensor:
-        """(S+U, 2, K, U+1): the arcs of diagonal s + u that leave position u; K = B forward [+ B flipped] lattices."""
-        trials, frames, positions = self.blank.shape
-        lattices = 2 * trials if both_directions else trials
-        skewed = self.blank.new_full((frames + positions - 1, 2, lattices, positions), -torch.inf)
-        row = 2 * lattices * positions
-        for kind, arc in enumerate((self.blank, self.label)):
-            strides = (positions, row, row + 1)
-            view = skewed.as_strided((lattices, *arc.shape[1:]), strides, kind * lattices * positions)
-            view[:trials] = arc
-            if both_directions:
-                view[trials:] = arc.flip(1, 2)
-        return skewed
-
-
-def _forward(arcs: Tensor) -> Tensor:
-    """(K, S+1, U+1) log-probabilities of reaching each cell, a view of storage kept by diagonals."""
-    steps, _, lattices, positions = arcs.shape
-    reached = arcs.new_full((steps + 1, lattices, positions), -torch.inf)
-    reached[0, :, 0] = 0.0
-    moved = arcs.new_full((2, lattices, positions + 1), -torch.inf)
-    after, by_blank, by_label = moved[:, :, 1:], moved[0, :, 1:], moved[1, :, :-1]
-    rows = reached.unbind(0)
-    for row, following, weights in zip(rows, rows[1:], arcs.unbind(0), strict=False):
-        torch.add(row, weights, out=after)
-        torch.logaddexp(by_blank, by_label, out=following)
-    stride = lattices * positions
-    return reached.as_strided((lattices, steps - positions + 2, positions), (positions, stride, stride + 1))
+    def reached(self) -> Tensor:
+        """(K, S+1, U+1) log-probabilities of reaching each cell."""
+        steps, _, count, positions = self.steps.shape
+        reached = self.steps.new_full((steps + 1, count, positions), -torch.inf)
+        reached[0, :, 0] = 0.0
+        moved = self.steps.new_full((2, count, positions + 1), -torch.inf)
+        after, by_blank, by_label = moved[:, :, 1:], moved[0, :, 1:], moved[1, :, :-1]
+        rows = reached.unbind(0)
+        for row, following, weights in zip(rows, rows[1:], self.steps.unbind(0), strict=False):
+            torch.add(row, weights, out=after)
+            torch.logaddexp(by_blank, by_label, out=following)
+        stride = reached.stride(0)
+        return reached.as_strided((count, steps - positions + 2, positions), (positions, stride, stride + 1))

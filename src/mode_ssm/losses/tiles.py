@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 BLOCK_FRAMES = 4  # the grain in which occupied cells are boxed
+CPU_CELLS = 384
+CPU_BAND_SCORES = 1 << 17
 
 
 class Tile(NamedTuple):
@@ -40,19 +42,25 @@ class Tile(NamedTuple):
 
 
 class TileSize(NamedTuple):
-    cells: int  # at most, unless one frame holds more
+    cells: int  # at most, unless BLOCK_FRAMES frames hold more
     dispatch: int  # the cost of a tile beside that of its cells, in cells
+    band: int = 1  # tiles whose softmax is taken at once in forward
 
     @classmethod
-    def on(cls, device: torch.device) -> "TileSize":
-        return cls(512, 64) if device.type == "cpu" else cls(16384, 4096)
+    def on(cls, device: torch.device, classes: int) -> "TileSize":
+        """On a CPU, as much as its second-level cache holds."""
+        if device.type != "cpu":
+            return cls(16384, 4096)
+        return cls(CPU_CELLS, 64, min(4, max(1, CPU_BAND_SCORES // (CPU_CELLS * classes))))
 
 
-def all_tiles(frames: int, positions: int, size: TileSize) -> Iterator[Tile]:
-    """Every cell of a trial, once."""
+def bands(frames: int, positions: int, size: TileSize) -> Iterator[tuple[Tile, list[Tile]]]:
+    """Every cell of a trial once: runs of frames, and the tiles that each is made of."""
     step = max(1, size.cells // positions)
-    for first in range(0, frames, step):
-        yield Tile(first, min(first + step, frames), 0, positions)
+    for first in range(0, frames, step * size.band):
+        end = min(first + step * size.band, frames)
+        starts = range(first, end, step)
+        yield Tile(first, end, 0, positions), [Tile(s, min(s + step, end), 0, positions) for s in starts]
 
 
 def occupied_tiles(occupied: Tensor, frames: tuple[int, ...], size: TileSize) -> list[list[Tile]]:
