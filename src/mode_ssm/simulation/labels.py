@@ -91,9 +91,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             for row in reader:
                 yield reader.line_num, row
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"The labels {path} cannot be read ({error}); give a CSV file, gzip-compressed or not."
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The labels {path} cannot be read ({reason}); give a CSV file, plain or gzipped.") from error
 
 
 def _read_row(row: dict[str, str]) -> tuple[str, PlannedTrial]:

@@ -146,7 +146,7 @@ _DEMO = Preset(
         target_spread=0.1,
         max_frames=600,
     ),
-    electrodes=replace(_T15.electrodes, tuning=0.65, shared_noise=0.05, dead_share=0.02, wander=0.05),
+    electrodes=replace(_T15.electrodes, tuning=0.8, shared_noise=0.05, dead_share=0.02, wander=0.05),
 )
 
 PRESETS = {
