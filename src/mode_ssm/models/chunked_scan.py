@@ -71,9 +71,9 @@ class ChunkedScan(torch.autograd.Function):
         ctx.save_for_backward(mixed, dt, rates, skip)
         ctx.sizes = state_size, chunk_frames
         chunks = _cut(mixed, dt, rates, state_size, chunk_frames)
-        y = torch.empty_like(chunks.x, memory_format=torch.contiguous_format)
+        y = chunks.x * skip.to(mixed.dtype)[:, None]
         for part in _parts(chunks):
-            _inside(chunks, part, skip.to(y.dtype), y[part])
+            _inside(chunks, part, y)
         if len(y) > chunks.trials:
             for direction in range(chunks.row.shape[1]):
                 states = _states(chunks, direction)
@@ -91,8 +91,9 @@ class ChunkedScan(torch.autograd.Function):
         dx, db, dc = torch.split(dmixed, chunks.sizes(), dim=-1)
         sums = [torch.zeros_like(chunks.row) for _ in range(3)]
         gradients = _Gradients(dx.view(chunks.x.shape), db, dc, sums[0], sums[1], sums[2])
+        torch.mul(dy, skip.to(dy.dtype)[:, None], out=gradients.x)
         for part in _parts(chunks):
-            _inside_backward(chunks, part, dy[part], skip.to(dy.dtype), gradients)
+            _inside_backward(chunks, part, dy, gradients)
         if len(dy) > chunks.trials:
             for direction in range(chunks.row.shape[1]):
                 _across_backward(chunks, direction, dy, gradients)
@@ -102,7 +103,7 @@ class ChunkedScan(torch.autograd.Function):
             dmixed.view(len(mixed), -1, mixed.shape[2])[:, :frames],
             ddt.permute(0, 3, 1, 2).reshape(len(mixed), -1, *dt.shape[2:])[:, :frames],
             drates,
-            torch.linalg.vecdot(chunks.x, dy).sum((0, 1), dtype=skip.dtype),
+            (chunks.x * dy).flatten(0, 1).sum(0, dtype=skip.dtype).sum(1),
             None,
             None,
         )
@@ -149,32 +150,26 @@ def _scores(chunks: _Chunks, part: slice) -> Tensor:
     return (scores if chunks.row.shape[1] == 2 else scores.tril_())[:, None]
 
 
-def _by_head(frames: Tensor) -> Tensor:
-    """(n, L, H, P) to (n * H, L, P), the layout of batched products."""
-    return frames.transpose(1, 2).reshape(-1, frames.shape[1], frames.shape[3])
+def _add_products(out: Tensor, matrices: Tensor, frames: Tensor) -> None:
+    """Add the products of (n, H, L, L) and (n, L, H, P) to (n, L, H, P), a head at a time: so no layout changes."""
+    for head in range(matrices.shape[1]):
+        out[:, :, head].baddbmm_(matrices[:, head], frames[:, :, head])
 
 
-def _by_frame(heads: Tensor, like: Tensor) -> Tensor:
-    """(n * H, L, P) to (n, L, H, P), as a view."""
-    return heads.view(len(like), -1, *heads.shape[1:]).transpose(1, 2)
+def _inside(chunks: _Chunks, part: slice, y: Tensor) -> None:
+    """Add what the frames of a chunk see of each other to y."""
+    matrices = _decays(chunks, part).mul_(_scores(chunks, part)).to(y.dtype)
+    _add_products(y[part], matrices, chunks.x[part])
 
 
-def _inside(chunks: _Chunks, part: slice, skip: Tensor, y: Tensor) -> None:
-    x = chunks.x[part]
-    matrix = _decays(chunks, part).mul_(_scores(chunks, part)).to(y.dtype)
-    inside = torch.bmm(matrix.flatten(0, 1), _by_head(x))
-    torch.addcmul(_by_frame(inside, x), x, skip[:, None], out=y)
-
-
-def _inside_backward(chunks: _Chunks, part: slice, dy: Tensor, skip: Tensor, gradients: _Gradients) -> None:
-    x = chunks.x[part]
+def _inside_backward(chunks: _Chunks, part: slice, dy: Tensor, gradients: _Gradients) -> None:
+    x, dy = chunks.x[part], dy[part]
     decays, scores = _decays(chunks, part), _scores(chunks, part)
-    matrix = (decays * scores).to(x.dtype).flatten(0, 1)
-    dy_by_head = _by_head(dy)
-    dx = torch.bmm(matrix.transpose(1, 2), dy_by_head)
-    torch.addcmul(_by_frame(dx, x), dy, skip[:, None], out=gradients.x[part])
-    dmatrix = torch.bmm(dy_by_head, _by_head(x).transpose(1, 2)).view(decays.shape)
-    change = decays.mul_(dmatrix)
+    dmatrices = (decays * scores).to(x.dtype)
+    _add_products(gradients.x[part], dmatrices.transpose(2, 3), dy)
+    for head in range(x.shape[2]):
+        torch.bmm(dy[:, :, head], x[:, :, head].transpose(1, 2), out=dmatrices[:, head])
+    change = decays.mul_(dmatrices)
     dscores = change.sum(1).to(x.dtype)
     if chunks.row.shape[1] == 1:
         dscores.tril_()
@@ -184,7 +179,7 @@ def _inside_backward(chunks: _Chunks, part: slice, dy: Tensor, skip: Tensor, gra
     for direction in reversed(range(chunks.row.shape[1])):
         share = change * scores.triu(1) if direction == 1 else change.mul_(scores.tril(-1))
         columns = share.sum(-2)
-        gradients.difference[part, direction] = share.sum(-1) - columns
+        torch.sub(share.sum(-1), columns, out=gradients.difference[part, direction])
         gradients.log_step[part, direction] += columns
 
 
