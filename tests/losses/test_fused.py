@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mode_ssm.errors import InputError
 from mode_ssm.losses import fused_rnnt_loss, rnnt_loss
 from mode_ssm.losses.activation import Logistic, Tanh, choose_activation
 from mode_ssm.losses.tiles import TileSize, bands, occupied_tiles
@@ -45,7 +46,7 @@ def test_gradient_error_against_double_precision(frames: int, labels: int) -> No
 
 def test_skipping_empty_cells_changes_nothing_that_single_precision_shows() -> None:
     scores, rest = step(120, 30, trials=2)
-    _, all_cells = gradients(fused_rnnt_loss, scores, rest, occupancy_threshold=-1.0)
+    _, all_cells = gradients(fused_rnnt_loss, scores, rest, occupancy_threshold=0.0)
     _, occupied = gradients(fused_rnnt_loss, scores, rest)
     for mine, theirs in zip(occupied, all_cells, strict=True):
         assert (mine - theirs).abs().max() <= 1e-6 * theirs.abs().max()
@@ -64,9 +65,21 @@ def test_an_impossible_trial_has_loss_inf_and_gradient_zero() -> None:
 def test_what_is_not_a_number_in_a_real_cell_shows_in_that_trials_loss() -> None:
     scores, rest = step(20, 5, trials=2)
     scores[0][1, 7, 3] = torch.nan
+    encoder = scores[0].requires_grad_()
     losses = fused_rnnt_loss(*scores, *rest, reduction="none")
+    losses.sum().backward()
     assert losses[0].isfinite()
     assert losses[1].isnan()
+    assert encoder.grad is not None
+    assert encoder.grad[0].isfinite().all()
+    assert encoder.grad[1].isnan().any()
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 1.0, torch.nan])
+def test_a_threshold_that_is_no_probability_is_named(threshold: float) -> None:
+    scores, rest = step(4, 2)
+    with pytest.raises(InputError, match=r"occupancy_threshold is .*; give a probability, such as 1e-9"):
+        fused_rnnt_loss(*scores, *rest, occupancy_threshold=threshold)
 
 
 def test_frozen_weights_and_double_precision_of_only_some_inputs() -> None:

@@ -14,7 +14,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.losses.arguments import Size, Trials, check_reduction, check_trials, reduce_costs
 from mode_ssm.losses.joint import TiledJoint
 from mode_ssm.losses.lattice import lattice_costs, lattice_flows
-from mode_ssm.losses.tiles import bands, occupied_tiles
+from mode_ssm.losses.tiles import Tile, bands, occupied_tiles
 
 
 class Options(NamedTuple):
@@ -54,6 +54,8 @@ def fused_rnnt_loss(
         InputError: shapes, labels or lengths that do not fit; the sentence names the trial.
     """
     check_reduction(reduction)
+    if not 0.0 <= occupancy_threshold < 1.0:
+        raise InputError(f"occupancy_threshold is {occupancy_threshold}; give a probability, such as 1e-9")
     size = _size(encoder_out, predictor_out, weight, bias)
     trials = check_trials(size, encoder_out.device, targets, logit_lengths, target_lengths, blank)
     options = Options(blank, clamp, fastemit_lambda, occupancy_threshold)
@@ -78,34 +80,38 @@ class _FusedLoss(torch.autograd.Function):
         ctx: Any, encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, trials: Trials, options: Options
     ) -> Tensor:
         with torch.autocast(encoder.device.type, enabled=False):
-            blank, label = arc_log_probs(TiledJoint(encoder, predictor, weight, bias, trials), options.blank)
+            arcs = arc_log_probs(TiledJoint(encoder, predictor, weight, bias, trials), options.blank)
+            blank, label = arcs[:, 0], arcs[:, 1, :, :-1]
             if not any(ctx.needs_input_grad):
-                return lattice_costs(blank, label[:, :, :-1], trials).to(blank.dtype)
-            costs, flows = lattice_flows(blank, label[:, :, :-1], trials)
-        by_label = flows.label.mul_(1.0 + options.fastemit_lambda)
-        arcs = torch.stack([flow.to(blank.dtype) for flow in (flows.blank + by_label, flows.blank, by_label)], 1)
+                return lattice_costs(blank, label, trials).to(arcs.dtype)
+            costs, flows = lattice_flows(blank, label, trials)
+        arcs[:, 0] = flows.blank
+        arcs[:, 1] = flows.label.mul_(1.0 + options.fastemit_lambda)
         ctx.save_for_backward(encoder, predictor, weight, bias, arcs)
         ctx.trials, ctx.options = trials, options
-        return costs.to(blank.dtype)
+        return costs.to(arcs.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_costs: Tensor) -> tuple[Tensor | None, ...]:
         encoder, predictor, weight, bias, arcs = ctx.saved_tensors
         with torch.autocast(grad_costs.device.type, enabled=False):
-            joint = TiledJoint(encoder, predictor, weight, bias, ctx.trials)
-            grads = _Gradients(joint, arcs, ctx.options).add_all(grad_costs)
+            gradients = _Gradients(encoder, predictor, arcs, ctx.options)
+            gradients.add_all(TiledJoint(encoder, predictor, weight, bias, ctx.trials), grad_costs)
         return (
-            *(grad.to(tensor.dtype) for grad, tensor in zip(grads, (encoder, predictor, weight, bias), strict=True)),
+            gradients.encoder.to(encoder.dtype),
+            gradients.predictor.to(predictor.dtype),
+            gradients.weight.to(weight.dtype),
+            gradients.bias.to(bias.dtype),
             None,
             None,
         )
 
 
-def arc_log_probs(joint: TiledJoint, blank: int) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of blank and label, both (B, S, U+1); unset in padding and, for labels, at u = U."""
-    size = joint.encoder.shape[0], joint.encoder.shape[1], joint.predictor.shape[1]
-    blanks, labels = (joint.encoder.new_empty(size, dtype=joint.dtype) for _ in range(2))
+def arc_log_probs(joint: TiledJoint, blank: int) -> Tensor:
+    """(B, 2, S, U+1): log-probabilities of blank and of label; unset in padding and, for labels, at u = U."""
+    size = len(joint.encoder), 2, joint.encoder.shape[1], joint.predictor.shape[1]
+    arcs = joint.encoder.new_empty(size, dtype=joint.dtype)
     for trial, (frames, count) in enumerate(zip(joint.trials.frames, joint.trials.labels, strict=True)):
         joint.begin(trial)
         for band, tiles in bands(frames, count + 1, joint.tile_size):
@@ -114,57 +120,56 @@ def arc_log_probs(joint: TiledJoint, blank: int) -> tuple[Tensor, Tensor]:
                 joint.fill(tile, part)
             log_probs = scores.log_softmax(0)
             label = log_probs.gather(0, joint.tile_labels(band))
-            blanks[trial][band.slices] = log_probs[blank].view(band.frames, band.labels)
-            labels[trial][band.slices] = label.view(band.frames, band.labels)
-    return blanks, labels
+            part = arcs[(trial, slice(None), *band.slices)]
+            part[0] = log_probs[blank].view(band.frames, band.labels)
+            part[1] = label.view(band.frames, band.labels)
+    return arcs
 
 
 class _Gradients:
     """Sums over the occupied cells, tile by tile; what all trials share is summed over them in double precision."""
 
-    def __init__(self, joint: TiledJoint, arcs: Tensor, options: Options) -> None:
-        self.joint, self.blank, self.clamp = joint, options.blank, options.clamp
-        self.arcs = arcs  # (B, 3, S, U+1): occupancy, flow of blank, flow of label
-        self.tiles = occupied_tiles(arcs[:, 0] > options.occupancy_threshold, joint.trials.frames, joint.tile_size)
-        self.encoder = torch.zeros_like(joint.encoder, dtype=joint.dtype)
-        self.predictor = torch.zeros_like(joint.predictor, dtype=joint.dtype)
-        self.weight, self.bias = torch.zeros_like(joint.weight), joint.weight.new_zeros(len(joint.weight))
+    def __init__(self, encoder: Tensor, predictor: Tensor, arcs: Tensor, options: Options) -> None:
+        self.encoder = torch.zeros_like(encoder, dtype=arcs.dtype)
+        self.predictor = torch.zeros_like(predictor, dtype=arcs.dtype)
+        self.arcs = arcs  # (B, 2, S, U+1): flows of blank and label
+        self.occupied = ~(arcs.sum(1) <= options.occupancy_threshold)  # what is not a number counts, and so shows
+        self.blank, self.clamp = options.blank, options.clamp
 
-    def add_all(self, grad_costs: Tensor) -> list[Tensor]:
-        """Of encoder, predictor, weight and bias."""
-        by_hidden = torch.zeros_like(self.weight, dtype=torch.float64)
-        bias = torch.zeros_like(self.bias, dtype=torch.float64)
-        for trial, grad_cost in enumerate(grad_costs):
-            self.add_trial(trial, grad_cost)
-            by_hidden += self.weight
-            bias += self.bias
-        activation = self.joint.activation
-        weight = by_hidden.mul_(activation.scale).add_(bias[:, None], alpha=activation.offset)
-        return [self.encoder, self.predictor, weight, bias]
+    def add_all(self, joint: TiledJoint, grad_costs: Tensor) -> None:
+        scale, offset = joint.activation.scale, joint.activation.offset
+        self.weight = torch.zeros_like(joint.weight, dtype=torch.float64)
+        self.bias = self.weight.new_zeros(len(self.weight))
+        weight, bias = torch.empty_like(joint.weight), joint.weight.new_empty(len(joint.weight))
+        for trial, tiles in enumerate(occupied_tiles(self.occupied, joint.trials.frames, joint.tile_size)):
+            joint.begin(trial)
+            self.add_trial(joint, tiles, grad_costs[trial], weight.zero_(), bias.zero_())
+            self.weight += weight
+            self.bias += bias
+        self.weight.mul_(scale).add_(self.bias[:, None], alpha=offset)
 
-    def add_trial(self, trial: int, grad_cost: Tensor) -> None:
-        """The trial's rows of encoder and predictor, and its share of weight and bias."""
-        joint = self.joint
-        joint.begin(trial)
-        self.weight.zero_()
-        self.bias.zero_()
+    def add_trial(
+        self, joint: TiledJoint, tiles: list[Tile], grad_cost: Tensor, by_hidden: Tensor, by_bias: Tensor
+    ) -> None:
+        """The trial's rows of encoder and predictor; its shares of bias and, by t instead of tanh, of weight."""
+        trial = joint.trial
         arcs, bound = self.arcs[trial] * grad_cost, self.clamp * grad_cost.abs()
-        ones = self.weight.new_ones(max((tile.cells for tile in self.tiles[trial]), default=0))
-        for tile in self.tiles[trial]:
+        ones = arcs.new_ones(max((tile.cells for tile in tiles), default=0))
+        for tile in tiles:
             scores = joint.scores(tile)
             hidden = joint.fill(tile, scores)
             grad = self.by_logit(scores, arcs[(slice(None), *tile.slices)], joint.tile_labels(tile))
             if self.clamp > 0:
                 grad.clamp_(-bound, bound)
-            self.bias.addmv_(grad, ones[: tile.cells])
-            self.weight.addmm_(grad, hidden)
+            by_bias.addmv_(grad, ones[: tile.cells])
+            by_hidden.addmm_(grad, hidden)
             inner = joint.back(grad, hidden).view(tile.frames, tile.labels, -1)
             torch.sum(inner, 1, out=self.encoder[trial, tile.slices[0]])
             self.predictor[trial, tile.slices[1]].add_(inner.sum(0))
 
     def by_logit(self, scores: Tensor, arcs: Tensor, labels: Tensor) -> Tensor:
         """(V, cells) gradient: the softmax times the cell's occupancy, less the flow of the class's own arc."""
-        occupancy, blank, label = arcs.reshape(3, 1, -1).unbind(0)
-        grad = scores.softmax(0).mul_(occupancy)
+        blank, label = arcs.reshape(2, 1, -1).unbind(0)
+        grad = scores.softmax(0).mul_(blank + label)
         grad[self.blank].sub_(blank[0])
         return grad.scatter_add_(0, labels, label.neg())

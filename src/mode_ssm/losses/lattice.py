@@ -28,15 +28,14 @@ def lattice_costs(blank: Tensor, label: Tensor, trials: Trials) -> Tensor:
 
 def lattice_flows(blank: Tensor, label: Tensor, trials: Trials) -> tuple[Tensor, Flows]:
     """The costs of `lattice_costs`, and the flows. A trial with no possible path has cost inf and flows 0."""
-    lattices = _Lattices(blank, label, trials, directions=2)
-    alpha, backwards = lattices.reached().chunk(2)
+    alpha, backwards = _Lattices(blank, label, trials, directions=2).reached().chunk(2)
     beta = backwards.flip(1, 2)
     total = alpha[:, -1, -1].clone()
     origin = torch.where(total.isneginf(), 0.0, total)[:, None, None]
-    by_blank = (alpha[:, :-1] + beta[:, 1:]).add_(lattices.blank[: len(total)])
-    by_label = torch.full_like(by_blank, -torch.inf)
+    by_label = blank.new_full(blank.shape, -torch.inf, dtype=torch.float64)
     torch.add(alpha[:, :-1, :-1], beta[:, :-1, 1:], out=by_label[:, :, :-1])
-    by_label[:, :, :-1] += lattices.label[: len(total), :-1]
+    by_label[:, :, :-1] += label
+    by_blank = beta[:, 1:].add_(alpha[:, :-1]).add_(blank)
     padding = ~trials.real_cells(blank.shape[1])
     return -total, Flows(*(flow.sub_(origin).exp_().masked_fill_(padding, 0.0) for flow in (by_blank, by_label)))
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 BLOCK_FRAMES = 4  # the grain in which occupied cells are boxed
-CPU_CELLS = 384
-CPU_BAND_SCORES = 1 << 17
+CPU_CELLS = 320
+CPU_BAND_SCORES = 1 << 16
 
 
 class Tile(NamedTuple):
