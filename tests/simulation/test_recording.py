@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from mode_ssm.simulation.articulation import ARTICULATORS
 from mode_ssm.simulation.population import ELECTRODES, build_population
 from mode_ssm.simulation.presets import PRESETS
-from mode_ssm.simulation.recording import CLIP, draw_counts, gamma_table, log_rates, normalise_block, record_features
+from mode_ssm.simulation.recording import (
+    CHANNELS,
+    CLIP,
+    BlockScale,
+    draw_counts,
+    gamma_table,
+    log_rates,
+    record_features,
+)
 
 T15 = PRESETS["t15"].electrodes
 DAYS = [0, 100, 400]
@@ -49,13 +57,16 @@ def test_quantiles_of_the_gamma_distribution(shape: float) -> None:
 @given(st.integers(0, 1000), st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_a_block_is_z_scored_as_one_and_clipped(seed: int, lengths: list[int]) -> None:
     rng = np.random.default_rng(seed)
-    trials = [rng.gamma(0.05, 3, size=(n, 5)).astype(np.float32) for n in lengths]
+    trials = [rng.gamma(0.05, 3, size=(n, CHANNELS)).astype(np.float32) for n in lengths]
+    scale = BlockScale()
     for trial in trials:
         trial[:, 4] = 2.5
+        scale.add(trial)
     whole = np.concatenate(trials).astype(np.float64)
     sd = whole.std(axis=0)
     expected = np.where(sd > 1e-3, (whole - whole.mean(axis=0)) / np.maximum(sd, 1e-3), 0).clip(max=CLIP)
-    normalise_block(trials)
+    for trial in trials:
+        scale.scale(trial)
     np.testing.assert_allclose(np.concatenate(trials), expected, atol=2e-2)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from mode_ssm.errors import InputError
 from mode_ssm.phonemes import BLANK, to_ids
 from mode_ssm.simulation import simulate
 from mode_ssm.simulation.folder import BLOCK_LIST, MARK
+from mode_ssm.simulation.plan import plan_sessions
+from mode_ssm.simulation.session import SessionRecorder
 
 ROWS = [
     ("t15.2023.08.11", "train", 1, 0, "HH AH L OW | Y UW |", "Hello you."),
@@ -147,6 +150,19 @@ def test_blocks_are_z_scored_over_all_their_trials(simulated: Simulated) -> None
         unclipped = (features < 10).all(axis=0) & (features != 0).any(axis=0)
         np.testing.assert_allclose(features[:, unclipped].mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(features[:, unclipped].std(axis=0), 1, atol=1e-3)
+
+
+def test_what_is_written_is_what_the_recorder_gives(simulated: Simulated) -> None:
+    preset, sessions = plan_sessions(simulated.config)
+    recorder = SessionRecorder(sessions[1], [session.day for session in sessions], preset, simulated.config)
+    for block in recorder.blocks():
+        numbers: Counter[str] = Counter()
+        for recorded in recorder.record(block):
+            split = recorded.trial.split
+            with h5py.File(simulated.root / sessions[1].name / f"data_{split}.hdf5", "r") as file:
+                written = file[f"trial_{numbers[split]:04d}/input_features"][:]
+            numbers[split] += 1
+            np.testing.assert_array_equal(written, recorded.features)
 
 
 def test_any_number_of_workers_writes_the_same_bytes(simulated: Simulated, tmp_path: Path) -> None:

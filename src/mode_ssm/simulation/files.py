@@ -45,13 +45,13 @@ class SessionFiles:
             for name in sorted(self._files, key=lambda name: name == TRUTH):
                 os.replace(self.folder / f"{name}.part", self.folder / name)
 
-    def add(self, recorded: RecordedTrial) -> None:
-        """Append a trial to the file of its split and to the truth."""
+    def add(self, recorded: RecordedTrial) -> h5py.Dataset:
+        """Append a trial to the file of its split and to the truth; returns its features in the file."""
         trial = recorded.trial
         group_name = f"trial_{self._written[trial.split]:04d}"
         self._written[trial.split] += 1
         group = self._open(f"data_{trial.split}.hdf5").create_group(group_name)
-        group.create_dataset("input_features", data=recorded.features)
+        features = group.create_dataset("input_features", data=recorded.features)
         group.attrs["n_time_steps"] = len(recorded.features)
         group.attrs["session"] = self.folder.name
         group.attrs["block_num"] = trial.block
@@ -63,6 +63,7 @@ class SessionFiles:
         truth.attrs["mode"] = recorded.utterance.mode.name
         if trial.split == "test":
             _write_labels(truth, recorded)
+        return features
 
     def _open(self, name: str) -> h5py.File:
         if name not in self._files:

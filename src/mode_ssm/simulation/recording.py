@@ -129,14 +129,26 @@ def _random_bits(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np
     return np.frombuffer(rng.bytes(2 * shape[0] * shape[1]), dtype=np.uint16).reshape(shape)
 
 
-def normalise_block(trials: list[FloatArray]) -> None:
-    """Z-score each channel over all frames of a block, in place, and clip at 10; a constant channel becomes 0."""
-    frames = sum(len(x) for x in trials)
-    mean = np.sum([np.ones(len(x), dtype=np.float32) @ x for x in trials], axis=0, dtype=np.float64) / frames
-    square = np.sum([np.einsum("tc,tc->c", x, x) for x in trials], axis=0, dtype=np.float64) / frames
-    sd = np.sqrt(np.maximum(square - mean**2, 0))
-    scale = np.where(sd > 1e-3, 1 / np.maximum(sd, 1e-3), 0.0).astype(np.float32)
-    for x in trials:
-        x -= mean.astype(np.float32)
-        x *= scale
-        np.minimum(x, np.float32(CLIP), out=x)
+class BlockScale:
+    """Z-scores each channel over all frames of a block and clips at 10; a channel that never moves becomes 0.
+
+    Trials are added one by one, and when all are there, each is scaled.
+    """
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._sum = np.zeros(CHANNELS)
+        self._square = np.zeros(CHANNELS)
+
+    def add(self, features: FloatArray) -> None:
+        self._frames += len(features)
+        self._sum += np.ones(len(features), dtype=np.float32) @ features
+        self._square += np.einsum("tc,tc->c", features, features)
+
+    def scale(self, features: FloatArray) -> None:
+        """In place."""
+        mean = self._sum / self._frames
+        sd = np.sqrt(np.maximum(self._square / self._frames - mean**2, 0))
+        features -= mean.astype(np.float32)
+        features *= np.where(sd > 1e-3, 1 / np.maximum(sd, 1e-3), 0.0).astype(np.float32)
+        np.minimum(features, np.float32(CLIP), out=features)

@@ -18,8 +18,10 @@ from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
 from mode_ssm.simulation.files import TRUTH, SessionFiles
 from mode_ssm.simulation.folder import check_disk, check_folder, claim, describe, needed_bytes
+from mode_ssm.simulation.labels import PlannedTrial
 from mode_ssm.simulation.plan import PlannedSession, plan_sessions
 from mode_ssm.simulation.presets import Preset
+from mode_ssm.simulation.recording import BlockScale
 from mode_ssm.simulation.session import SessionRecorder
 
 
@@ -130,11 +132,22 @@ def _record_session(session: PlannedSession, days: list[int], preset: Preset, co
         recorder = SessionRecorder(session, days, preset, config)
         with SessionFiles(folder, recorder.population) as files:
             for block in recorder.blocks():
-                for recorded in recorder.record(block):
-                    files.add(recorded)
-                    _count_trial()
+                _record_block(recorder, block, files)
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error}); make room and run the same command again.") from error
+
+
+def _record_block(recorder: SessionRecorder, block: tuple[PlannedTrial, ...], files: SessionFiles) -> None:
+    """Write the trials as they come, then z-score them in the file, so that memory never holds more than one."""
+    scale = BlockScale()
+    written = []
+    for recorded in recorder.record_raw(block, scale):
+        written.append(files.add(recorded))
+        _count_trial()
+    for dataset in written:
+        features = dataset[:]
+        scale.scale(features)
+        dataset[:] = features
 
 
 def _count_trial() -> None:

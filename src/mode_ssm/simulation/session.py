@@ -12,7 +12,7 @@ from mode_ssm.simulation.labels import PlannedTrial
 from mode_ssm.simulation.plan import PlannedSession
 from mode_ssm.simulation.population import ELECTRODES, Population, build_population
 from mode_ssm.simulation.presets import Preset, Speech
-from mode_ssm.simulation.recording import log_rates, normalise_block, record_features
+from mode_ssm.simulation.recording import BlockScale, log_rates, record_features
 from mode_ssm.simulation.speech import Mode, Utterance, move, time_utterance
 from mode_ssm.simulation.streams import Stream, random_stream
 
@@ -25,7 +25,7 @@ _SPLITS = ("train", "val", "test")
 class RecordedTrial:
     trial: PlannedTrial
     utterance: Utterance
-    features: FloatArray  # (T, 512), z-scored
+    features: FloatArray  # (T, 512)
 
 
 class SessionRecorder:
@@ -45,15 +45,22 @@ class SessionRecorder:
 
     def record(self, block: tuple[PlannedTrial, ...]) -> list[RecordedTrial]:
         """All trials of a block, z-scored over the block."""
+        scale = BlockScale()
+        trials = list(self.record_raw(block, scale))
+        for recorded in trials:
+            scale.scale(recorded.features)
+        return trials
+
+    def record_raw(self, block: tuple[PlannedTrial, ...], scale: BlockScale) -> Iterator[RecordedTrial]:
+        """The trials of a block one by one, as they come from the electrodes; `scale` learns of each."""
         rng = random_stream(self.config.seed, Stream.block, self.session.day, block[0].block)
         rng.random()  # the mode, drawn by block_mode
         wander = rng.standard_normal(ELECTRODES, dtype=np.float32)
-        trials = []
         for trial in block:
             wander = np.float32(0.9) * wander + np.float32(0.436) * rng.standard_normal(ELECTRODES, dtype=np.float32)
-            trials.append(self._record_trial(trial, np.float32(self.preset.electrodes.wander) * wander))
-        normalise_block([recorded.features for recorded in trials])
-        return trials
+            recorded = self._record_trial(trial, np.float32(self.preset.electrodes.wander) * wander)
+            scale.add(recorded.features)
+            yield recorded
 
     def _record_trial(self, trial: PlannedTrial, offset: FloatArray) -> RecordedTrial:
         rng = _trial_stream(self.session, trial, self.config.seed)
