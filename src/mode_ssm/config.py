@@ -34,7 +34,7 @@ class SessionLayer(StrEnum):
 
 class Smoothing(StrEnum):
     centered = "centered"
-    causal = "causal"  # half a Gaussian over past frames; adds a delay of about 0.7 sd
+    causal = "causal"  # half a Gaussian over past frames; adds a delay of about 0.6 sd
 
 
 @dataclass

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mode_ssm.batch import length_mask
 from mode_ssm.config import PreprocessorConfig, SessionLayer
 from mode_ssm.models.dropout import Dropout
+from mode_ssm.models.patches import project_patches
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
 
@@ -63,13 +64,21 @@ class Preprocessor(nn.Module):
         return self.project(self.correct(features, session_index)), self.encoder_frames(frame_lengths)
 
     def correct(self, features: Tensor, session_index: Tensor) -> Tensor:
+        """Apply the session's map and the softsign to (B, T, C) features, each frame for itself."""
         if self.session is not None:
             features = self.session(features, session_index)
         return F.softsign(features) if self.config.softsign else features
 
     def project(self, features: Tensor) -> Tensor:
+        """Turn (B, T, C) corrected features into (B, S, D) frames."""
         if features.shape[1] < self.config.patch_frames:
             return features.new_zeros(features.shape[0], 0, self.patches.out_features)
-        patches = features.unfold(1, self.config.patch_frames, self.config.stride_frames)
-        frames: Tensor = self.dropout(self.norm(self.patches(patches.transpose(2, 3).flatten(2))))
-        return frames
+        frames = project_patches(
+            features,
+            self.patches.weight,
+            self.patches.bias,
+            patch=self.config.patch_frames,
+            stride=self.config.stride_frames,
+        )
+        out: Tensor = self.dropout(self.norm(frames))
+        return out

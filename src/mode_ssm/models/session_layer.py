@@ -56,5 +56,5 @@ class SessionTransform(nn.Module):
             return x + x @ self.matrix.mean(0) + bias
         out = torch.addcmul(bias, x, 1 + self.gain.mean(0))
         if self.kind is SessionLayer.low_rank:
-            out = out + x @ torch.einsum("scr,srd->cd", self.down, self.up) / len(self.bias)
+            out = out + (x @ self.down.transpose(0, 1).flatten(1)) @ self.up.flatten(0, 1) / len(self.bias)
         return out

@@ -14,7 +14,7 @@ class GaussianSmoothing(nn.Module):
     """Average neighbouring frames with Gaussian weights, cut at two standard deviations.
 
     Centered smoothing looks as far ahead as back. Causal smoothing keeps the past half of the Gaussian: it is late
-    by the mean age of what it averages, `delay_ms`, 0.7 standard deviations (29 ms at the default of 2 frames).
+    by the mean age of what it averages, `delay_ms`, about 0.6 standard deviations (24 ms at the default of 2 frames).
 
     At a trial's ends the weights that fall outside it are left out and the others renormalised, so that the level
     of the signal does not sag there and nothing depends on padding.

@@ -1,0 +1,89 @@
+"""Streaming: features come in, in pieces of any size, and encoder frames go out as soon as they can be known."""
+
+import torch
+from torch import Tensor
+
+from mode_ssm.config import Direction, Smoothing
+from mode_ssm.errors import InputError
+from mode_ssm.models.model import ModeSSM
+
+
+class EncoderStream:
+    """One trial on its way through a causal network.
+
+    However the trial is cut into pieces, the frames that come out are those of `ModeSSM.encode` for the whole trial. An
+    encoder frame comes with the last feature frame of its patch.
+
+    Args:
+        model: a network with a causal encoder and, if it smooths, causal smoothing; in eval mode.
+        session_index: the trial's session; -1 for one that the model has not seen.
+
+    Raises:
+        InputError: when the network needs the future.
+    """
+
+    def __init__(self, model: ModeSSM, session_index: int = -1) -> None:
+        _require_causal(model)
+        self._encoder, self._preprocessor = model.encoder, model.preprocessor
+        device = self._preprocessor.patches.weight.device
+        config = self._preprocessor.config
+        self._session = torch.tensor([session_index], device=device)
+        empty = torch.zeros(0, config.num_channels, device=device)
+        self._recent = empty  # unsmoothed frames that smoothing still looks at
+        self._patch = empty  # corrected frames that the next patches need
+        self._ahead = 0  # frames to drop before the next patch, where the stride is longer than the patch
+        self._state = self._encoder.initial_state(1)
+
+    @torch.inference_mode()
+    def extend(self, features: Tensor) -> Tensor:
+        """Take the next (t, C) features, or one frame (C,), and give the (s, D) encoder frames that they complete.
+
+        Raises:
+            InputError: when the features have another number of channels.
+        """
+        channels = self._preprocessor.config.num_channels
+        if features.shape[-1] != channels or features.dim() not in (1, 2):
+            raise InputError(
+                f"A piece of features has the shape {tuple(features.shape)} but the model expects (t, {channels}) or "
+                f"({channels},); give feature frames of {channels} channels."
+            )
+        frames = self._patches(self._corrected(features.reshape(-1, channels).to(self._recent)))
+        out = [frames[:0]]
+        for s in range(len(frames)):
+            encoded, self._state = self._encoder.step(frames[s : s + 1], self._state)  # type: ignore[arg-type]
+            out.append(encoded)
+        return torch.cat(out)
+
+    def _corrected(self, piece: Tensor) -> Tensor:
+        smoothing = self._preprocessor.smoothing
+        if smoothing is not None:
+            known = torch.cat([self._recent, piece])
+            self._recent = known[max(0, len(known) - smoothing.past) :]
+            mask = torch.ones(1, len(known), dtype=torch.bool, device=known.device)
+            piece = smoothing(known[None], mask)[0, len(known) - len(piece) :]
+        return self._preprocessor.correct(piece[None], self._session)[0]
+
+    def _patches(self, corrected: Tensor) -> Tensor:
+        known = torch.cat([self._patch, corrected])
+        skipped = min(self._ahead, len(known))
+        known = known[skipped:]
+        complete = self._preprocessor.encoder_frames(len(known))
+        used = complete * self._preprocessor.config.stride_frames
+        self._ahead += max(0, used - len(known)) - skipped
+        self._patch = known[used:]
+        return self._preprocessor.project(known[None])[0]
+
+
+def _require_causal(model: ModeSSM) -> None:
+    direction, preprocessor = model.encoder.config.direction, model.preprocessor.config
+    if direction is not Direction.causal:
+        raise InputError(
+            f"Streaming needs a causal encoder but this one is {direction}; train with encoder.direction=causal."
+        )
+    if preprocessor.smoothing is not Smoothing.causal and preprocessor.smoothing_sd_frames > 0:
+        raise InputError(
+            f"Streaming needs causal smoothing but this model's is {preprocessor.smoothing}; train with "
+            "preprocessor.smoothing=causal."
+        )
+    if model.training:
+        raise InputError("Streaming needs a model in eval mode; call model.eval() first.")
