@@ -291,9 +291,9 @@ class WordSearchConfig:
     beam_threshold: float = 20.0  # nats below the best at which a hypothesis is dropped
     label_threshold: float = 8.0  # rnnt, joint: nats below a frame's best symbol at which a label is not tried
     lm_weight: float = 0.8
-    word_score: float = 0.0  # added for each word
+    word_score: float = 1.5  # added for each word
     silence_score: float = 0.0  # ctc: added for each frame of | on the path
-    blank_penalty: float = 0.0  # nats taken from blank in every frame
+    blank_penalty: float = 0.5  # nats taken from blank in every frame
     temperature: float = 1.0  # ctc posteriors ** (1 / temperature), normalised again
     internal_lm_weight: float = 0.2  # rnnt, joint: how much of the predictor's own language model is taken away
     ctc_weight: float = 0.6  # joint: weight of the CTC log-probability beside the transducer's 1

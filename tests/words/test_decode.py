@@ -23,7 +23,7 @@ from mode_ssm.words.posteriors import SpokenTrial
 from mode_ssm.words.report import summarise
 from mode_ssm.words.search import Found
 from mode_ssm.words.submission import check_submission, submit
-from mode_ssm.words.tune import search_weights, spread, tune
+from mode_ssm.words.tune import search_weights, spread, starts, tune
 from mode_ssm.words.weights import choose_weights, read_weights, write_weights
 
 SESSION = "t15.2023.08.13"
@@ -127,13 +127,13 @@ def test_tuning_finds_the_lowest_and_goes_on_where_it_stopped(tmp_path: Path) ->
         return ErrorRate(substitutions=round(1000 * abs(settings.lm_weight - 1.5)), reference_length=1000)
 
     config = TuneConfig(tries=6, decoder=WordDecoder.ctc)
-    first = search_weights(objective, config, tmp_path / "tune.db", "study")
+    first = search_weights(objective, config, [config.search], tmp_path / "tune.db", "study")
     assert len(seen) == first.tries == 6
     assert seen[0] == config.search
-    again = search_weights(objective, config, tmp_path / "tune.db", "study")
+    again = search_weights(objective, config, [config.search], tmp_path / "tune.db", "study")
     assert len(seen) == 6
     assert again == first
-    longer = search_weights(objective, replace(config, tries=12), tmp_path / "tune.db", "study")
+    longer = search_weights(objective, replace(config, tries=12), [config.search], tmp_path / "tune.db", "study")
     assert len(seen) == longer.tries == 12
     assert longer.wer <= first.wer
     assert longer.wer == pytest.approx(min(abs(s.lm_weight - 1.5) for s in seen), abs=1e-3)
@@ -156,6 +156,16 @@ def test_tune_keeps_weights_that_decode_uses(
     kept = json.loads((run.parent / "decoding" / f"weights-{decoder.value}.json").read_text())
     assert summary["search"] == kept["search"]
     assert summary["wer"] == pytest.approx(kept["wer"])
+
+
+def test_joint_starts_from_what_was_tuned_for_the_transducer(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run" / "checkpoints" / "best.safetensors"
+    config, tuned = TuneConfig(decoder=WordDecoder.joint), WordSearchConfig(lm_weight=0.3)
+    assert starts(config, checkpoint) == [config.search]
+    write_weights(tmp_path / "run" / "decoding" / "weights-rnnt.json", tuned, 0.1, "lm")
+    alone, together = replace(tuned, ctc_weight=0.0), replace(tuned, ctc_weight=config.search.ctc_weight)
+    assert starts(config, checkpoint) == [config.search, alone, together]
+    assert starts(replace(config, decoder=WordDecoder.ctc), checkpoint) == [config.search]
 
 
 def test_tune_needs_sentences(decode_config: DecodeConfig) -> None:

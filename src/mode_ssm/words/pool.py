@@ -81,4 +81,7 @@ class CTCWordPool:
 
 
 def _progress(found: Iterator[list[WordHypothesis]], total: int) -> Iterator[list[WordHypothesis]]:
-    yield from track(found, "searching words", total=total, console=Console(stderr=True), transient=True)
+    stderr = Console(stderr=True)
+    yield from track(
+        found, "searching words", total=total, console=stderr, transient=True, disable=not stderr.is_terminal
+    )

@@ -30,7 +30,8 @@ class SentenceScorer:
         order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
         scores = [0.0] * len(sentences)
         starts = range(0, len(order), self._batch_size)
-        for start in track(starts, "rescoring", console=Console(stderr=True), transient=True):
+        stderr = Console(stderr=True)
+        for start in track(starts, "rescoring", console=stderr, transient=True, disable=not stderr.is_terminal):
             places = order[start : start + self._batch_size]
             for place, score in zip(places, self._score_batch([sentences[p] for p in places]), strict=True):
                 scores[place] = score

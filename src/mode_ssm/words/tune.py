@@ -16,7 +16,7 @@ from mode_ssm.words.posteriors import SpokenTrial, load_ensemble
 from mode_ssm.words.report import word_errors_of
 from mode_ssm.words.search import search_ctc, search_transducer
 from mode_ssm.words.trie import build_tree
-from mode_ssm.words.weights import decoding_folder, tuned_file, write_weights
+from mode_ssm.words.weights import decoding_folder, read_weights, tuned_file, write_weights
 
 Objective = Callable[[WordSearchConfig], ErrorRate]
 
@@ -78,7 +78,7 @@ def tune(config: TuneConfig) -> None:
 
         tree = build_tree(model)
         objective = transducer if for_transducer else ctc
-        best = search_weights(objective, config, storage, study)
+        best = search_weights(objective, config, starts(config, checkpoint.path), storage, study)
     write_weights(file, best.settings, best.wer, config.lm)
     _print_best(best, config, len(trials), file)
 
@@ -89,8 +89,19 @@ def _study_name(config: TuneConfig, update: int, sentences: int) -> str:
     return f"{config.decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''}"
 
 
-def search_weights(objective: Objective, config: TuneConfig, storage: Path, study: str) -> Tuned:
-    """Try settings by optuna's TPE sampler, first those of config.search; an interrupted search goes on.
+def starts(config: TuneConfig, checkpoint: Path) -> list[WordSearchConfig]:
+    """What is tried first: the settings given, and for joint what was tuned for rnnt, without and with CTC scores."""
+    tuned = tuned_file(checkpoint, WordDecoder.rnnt)
+    if config.decoder is not WordDecoder.joint or not tuned.exists():
+        return [config.search]
+    weights = read_weights(tuned)
+    return [config.search, replace(weights, ctc_weight=0.0), replace(weights, ctc_weight=config.search.ctc_weight)]
+
+
+def search_weights(
+    objective: Objective, config: TuneConfig, first: Sequence[WordSearchConfig], storage: Path, study: str
+) -> Tuned:
+    """Try settings by optuna's TPE sampler, after those named first; an interrupted search goes on.
 
     Raises:
         InputError: where optuna is not installed.
@@ -107,7 +118,9 @@ def search_weights(objective: Objective, config: TuneConfig, storage: Path, stud
     done = len(kept.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
     kept.sampler = optuna.samplers.TPESampler(seed=config.seed + done)
     if not done:
-        kept.enqueue_trial({name: getattr(config.search, name) for name in ranges})
+        for settings in first:
+            inside = {n: min(max(getattr(settings, n), low), high) for n, (low, high) in ranges.items()}
+            kept.enqueue_trial(inside, skip_if_exists=True)
 
     def attempt(trial: Any) -> float:
         weights = {name: trial.suggest_float(name, low, high) for name, (low, high) in ranges.items()}
