@@ -27,7 +27,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
         "max_sessions num_channels session_rank patch_frames stride_frames width layers state_size expansion "
         "head_width conv_frames chunk_frames batch_size sessions_per_batch gradient_accumulation_steps "
         "max_skipped_in_a_row devices log_every_updates checkpoint_every_updates beam_size "
-        "max_labels_per_frame context".split(),
+        "max_labels_per_frame context attention_window".split(),
         (1, 10**9),
     ),
     **dict.fromkeys(
