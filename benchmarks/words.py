@@ -1,0 +1,225 @@
+"""Time, memory and errors of word decoding with a large lexicon and an n-gram model, on one core.
+
+    python benchmarks/words.py --words 60000 --order 3
+
+Text, lexicon and posteriors are made up: words of random phonemes, frequencies by Zipf's law, sentences in which a word
+has few usual successors, and posteriors as a network of about 10 % phoneme errors would give them, with seven encoder
+frames (80 ms each) a phoneme. The transducer is a stand-in of additive form: its encoder frames are the same posteriors
+and its predictor forbids the last label to come again in the same frame. Each decoder runs in a fresh process, whose
+peak of resident memory is that of Python, torch and all. Writes benchmarks/results/words.json.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mode_ssm.config import LmConfig, WordSearchConfig
+from mode_ssm.decoding.ctc import ctc_greedy
+from mode_ssm.decoding.transducer import State, TransducerCallables
+from mode_ssm.phonemes import BLANK, NUM_CLASSES, PHONEMES, SILENCE
+from mode_ssm.scoring import edit_counts, total
+from mode_ssm.words.build import build
+from mode_ssm.words.ctc_search import CTCWordSearch, build_ctc_tree
+from mode_ssm.words.lexicon import read_lexicon
+from mode_ssm.words.model import WordModel, load_word_model
+from mode_ssm.words.transducer_search import TransducerWordSearch
+from mode_ssm.words.trie import build_tree
+
+RESULT = Path(__file__).parent / "results" / "words.json"
+FRAME_SECONDS = 0.08
+FRAMES_PER_LABEL = 7
+SENTENCE_WORDS = (4, 13)  # at least, and fewer than
+DECODERS = ("ctc", "rnnt", "joint")
+
+
+def sentences(words: int, count: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Word indices; seven times in ten a word is followed by one of its twenty usual successors."""
+    frequency = 1.0 / (np.arange(words) + 2.7)
+    frequency /= frequency.sum()
+    usual = np.random.default_rng(0).choice(words, size=(words, 20), p=frequency)
+    lengths = random.integers(*SENTENCE_WORDS, size=count)
+    result = np.empty((count, lengths.max()), dtype=np.int64)
+    result[:, 0] = random.choice(words, size=count, p=frequency)
+    for place in range(1, result.shape[1]):
+        followed = usual[result[:, place - 1], random.geometric(0.25, size=count).clip(max=20) - 1]
+        free = random.choice(words, size=count, p=frequency)
+        result[:, place] = np.where(random.random(count) < 0.7, followed, free)
+    return [row[:length] for row, length in zip(result, lengths, strict=True)]
+
+
+def write_corpus(folder: Path, words: int, count: int) -> None:
+    """A dictionary of made-up words w0, w1, ... in letters, and a text in which each occurs at least once."""
+    random = np.random.default_rng(1)
+    names = [spell(index) for index in range(words)]
+    lengths = random.binomial(14, 0.42, size=words) + 1
+    steps = (random.integers(1, SILENCE - 1, size=length) for length in lengths)  # no sound twice in a row
+    sounds = (" ".join(PHONEMES[1 + i] for i in step.cumsum() % (SILENCE - 1)) for step in steps)
+    (folder / "dictionary").write_text("".join(f"{n}  {s}\n" for n, s in zip(names, sounds, strict=True)))
+    text = [" ".join(names[i] for i in sentence) for sentence in sentences(words, count, random)]
+    text += [" ".join(names[start : start + 10]) for start in range(0, words, 10)]
+    (folder / "text").write_text("\n".join(text) + "\n")
+
+
+def spell(index: int) -> str:
+    digits = []
+    while index >= 0:
+        index, digit = divmod(index, 26)
+        digits.append(chr(ord("a") + digit))
+        index -= 1
+    return "".join(reversed(digits))
+
+
+def posteriors(labels: list[int], random: np.random.Generator) -> np.ndarray:
+    """(S, V) log-probabilities: each label in one frame, in which it competes with one other class and with blank."""
+    frames = FRAMES_PER_LABEL * len(labels)
+    logits = random.normal(0.0, 1.0, size=(frames, NUM_CLASSES))
+    logits[:, BLANK] += 9.0
+    places = np.sort(random.choice(frames // 2, size=len(labels), replace=False)) * 2
+    logits[places, BLANK] -= 4.0
+    logits[places, labels] += random.normal(9.0, 2.0, size=len(labels))
+    logits[places, random.integers(1, NUM_CLASSES, size=len(labels))] += random.normal(4.0, 2.0, size=len(labels))
+    return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True), dtype=np.float32)
+
+
+def stand_in() -> TransducerCallables:
+    """Predictor and joiner of additive form, J = V."""
+
+    def initial(size: int) -> State:
+        return (torch.zeros(size, 1),)
+
+    def predict(labels: Tensor, state: State) -> tuple[Tensor, State]:
+        return -12.0 * torch.nn.functional.one_hot(labels, NUM_CLASSES).float() * (labels != BLANK)[:, None], state
+
+    def join(encoded: Tensor, predicted: Tensor) -> Tensor:
+        return (encoded + predicted).log_softmax(-1)
+
+    return TransducerCallables(initial, predict, join)
+
+
+def measure(folder: Path, decoder: str, trials: int) -> dict[str, Any]:
+    """Load, then search; seconds are of processor time of this one thread."""
+    torch.set_num_threads(1)
+    before = peak_mb()
+    start = time.process_time()
+    model = load_word_model(folder)
+    tree: Any = build_ctc_tree(model) if decoder == "ctc" else build_tree(model)
+    load_s = time.process_time() - start
+    said, scores = spoken(folder, model, trials)
+    start = time.process_time()
+    found = search(decoder, model, tree, scores)
+    search_s = time.process_time() - start
+    frames = sum(map(len, scores))
+    wer = total(edit_counts([model.words[i] for i in words], text) for words, text in zip(said, found, strict=True))
+    return {
+        "decoder": decoder,
+        "load_s": round(load_s, 2),
+        "ms_per_frame": round(1000 * search_s / frames, 3),
+        "real_time_factor": round(search_s / frames / FRAME_SECONDS, 4),
+        "peak_mb": round(peak_mb()),
+        "peak_mb_before_loading": round(before),
+        "greedy_per": round(greedy_per(model, said, scores), 4),
+        "wer": round(wer.rate, 4),
+    }
+
+
+def spoken(folder: Path, model: WordModel, trials: int) -> tuple[list[list[int]], list[np.ndarray]]:
+    """New sentences of the same kind as the text, as word indices of the model, and their posteriors."""
+    random = np.random.default_rng(2)
+    place = {name: index for index, name in enumerate(model.words)}
+    spelling = dict(reversed(model.spellings))
+    count = len(read_lexicon(folder / "lexicon.txt"))
+    said = [[place[spell(int(i))] for i in sentence] for sentence in sentences(count, trials, random)]
+    said = [[word for word in words if word in spelling] for words in said]
+    labels = [[label for word in words for label in spelling[word]] for words in said]
+    return said, [posteriors(ids, random) for ids in labels]
+
+
+def search(decoder: str, model: WordModel, tree: Any, scores: list[np.ndarray]) -> list[list[str]]:
+    settings = WordSearchConfig(internal_lm_weight=0.0)
+    if decoder == "ctc":
+        find = CTCWordSearch(model, tree, settings, nbest=1)
+        return [list(find(trial)[0].words) for trial in scores]
+    joint = TransducerWordSearch(model, tree, settings, nbest=1)
+    result = []
+    for trial in scores:
+        ctc = [trial] if decoder == "joint" else None
+        (found,) = joint(torch.from_numpy(trial)[None], torch.tensor([len(trial)]), stand_in(), ctc)
+        result.append(list(found[0].words))
+    return result
+
+
+def greedy_per(model: WordModel, said: list[list[int]], scores: list[np.ndarray]) -> float:
+    spelling = dict(reversed(model.spellings))
+    found = [ctc_greedy(torch.from_numpy(trial)[None], torch.tensor([len(trial)]))[0] for trial in scores]
+    labels = [[label for word in words for label in spelling[word]] for words in said]
+    return total(edit_counts(truth, got) for truth, got in zip(labels, found, strict=True)).rate
+
+
+def peak_mb() -> float:
+    """Of this process alone; getrusage would count what its parent held when it was forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--words", type=int, default=60_000)
+    parser.add_argument("--sentences", type=int, default=120_000, help="of the text")
+    parser.add_argument("--order", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--folder", type=Path, help="where text and model are kept; default: a folder that goes after")
+    parser.add_argument("--measure", choices=DECODERS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.folder, options.measure, options.trials)))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        result = run(folder, options)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    start = time.process_time()
+    if not (folder / "lm.arpa").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_corpus(folder, options.words, options.sentences)
+        build(
+            LmConfig(
+                out=str(folder),
+                text=str(folder / "text"),
+                lexicon=str(folder / "dictionary"),
+                order=options.order,
+                max_words=options.words,
+            )
+        )
+    rows = []
+    for decoder in DECODERS:
+        command = [sys.executable, __file__, "--folder", str(folder), "--trials", str(options.trials)]
+        done = subprocess.run([*command, "--measure", decoder], check=True, capture_output=True, text=True)
+        rows.append(json.loads(done.stdout))
+    return {
+        "words": options.words,
+        "order": options.order,
+        "text_sentences": options.sentences,
+        "ngrams": (folder / "lm.arpa").read_text()[:200].partition("\n\n")[0].splitlines()[1:],
+        "build_s": round(time.process_time() - start, 1),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, one thread",
+        "decoders": rows,
+    }
+
+
+if __name__ == "__main__":
+    main()
