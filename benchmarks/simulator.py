@@ -1,6 +1,6 @@
 """Simulated recordings beside the published statistics of T15.
 
-    python benchmarks/simulator.py ../shared/t15_labels/t15_labels.csv.gz
+    python benchmarks/simulator.py t15_labels.csv.gz
 
 Times and lengths are those of all trials, features those of one block of every fourth session (over 400 trials). Writes
 benchmarks/results/simulator.md and ends with status 1 where a row leaves its tolerance: 10 %, or 0.05 for correlations
@@ -24,6 +24,9 @@ from mode_ssm.simulation.plan import plan_sessions
 from mode_ssm.simulation.session import RecordedTrial, SessionRecorder, time_trial
 from mode_ssm.simulation.statistics import PUBLISHED, FeatureStatistics
 
+HEADER = (
+    "# Simulated beside published\n\n`python benchmarks/simulator.py <the table of T15's labels>`, preset t15, seed 0\n"
+)
 RESULT = Path(__file__).with_name("results") / "simulator.md"
 
 
@@ -102,7 +105,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as out:
             timed = SimulateConfig(out=out, preset="t15", labels=arguments.labels, max_sessions=3)
             lines.append(f"Speed: {trials_per_core_second(timed):.0f} trials a second on one core.")
-        RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
     print("\n".join(lines))
     return 0 if all(holds for _, holds in rows) else 1
 

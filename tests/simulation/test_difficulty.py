@@ -71,7 +71,7 @@ def test_a_frame_says_little_and_a_window_more(first: tuple[Tokens, Tokens]) -> 
     majority = float(np.bincount(test.label).max() / len(test.label))
     frame = _accuracy((train.frame, train.label), (test.frame, test.label))
     window = _accuracy((train.window, train.label), (test.window, test.label))
-    assert majority < frame < 0.35
+    assert majority < frame < 0.45
     assert window > frame + 0.2
 
 

@@ -110,11 +110,11 @@ _T15 = Preset(
         gap_shape=4.0,
         duration_spread=0.25,
         rate_spread=0.15,
-        target_spread=0.3,
+        target_spread=0.25,
         max_frames=2475,
     ),
     electrodes=Electrodes(
-        tuning=0.4,
+        tuning=0.5,
         silent_gain=0.8,
         rate_per_frame=0.4,
         rate_spread=0.6,
