@@ -131,7 +131,7 @@ def occupied_share(given: Inputs) -> float:
     size = Size(*given.encoder.shape[:2], given.predictor.shape[1], len(given.bias))
     trials = check_trials(size, given.encoder.device, *given[4:], blank=0)
     with torch.no_grad():
-        arcs = arc_log_probs(TiledJoint(*given.learned, trials), 0)
+        arcs = arc_log_probs(TiledJoint(*given.learned, trials, blank=0))
         _, flows = lattice_flows(arcs[:, 0], arcs[:, 1, :, :-1], trials)
     return float((flows.blank + flows.label > OCCUPIED).sum() / trials.real_cells(size.frames).sum())
 

@@ -80,7 +80,7 @@ class _FusedLoss(torch.autograd.Function):
         ctx: Any, encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, trials: Trials, options: Options
     ) -> Tensor:
         with torch.autocast(encoder.device.type, enabled=False):
-            arcs = arc_log_probs(TiledJoint(encoder, predictor, weight, bias, trials), options.blank)
+            arcs = arc_log_probs(TiledJoint(encoder, predictor, weight, bias, trials, options.blank))
             blank, label = arcs[:, 0], arcs[:, 1, :, :-1]
             if not any(ctx.needs_input_grad):
                 return lattice_costs(blank, label, trials).to(arcs.dtype)
@@ -97,7 +97,7 @@ class _FusedLoss(torch.autograd.Function):
         encoder, predictor, weight, bias, arcs = ctx.saved_tensors
         with torch.autocast(grad_costs.device.type, enabled=False):
             gradients = _Gradients(encoder, predictor, arcs, ctx.options)
-            gradients.add_all(TiledJoint(encoder, predictor, weight, bias, ctx.trials), grad_costs)
+            gradients.add_all(TiledJoint(encoder, predictor, weight, bias, ctx.trials, ctx.options.blank), grad_costs)
         return (
             gradients.encoder.to(encoder.dtype),
             gradients.predictor.to(predictor.dtype),
@@ -108,7 +108,7 @@ class _FusedLoss(torch.autograd.Function):
         )
 
 
-def arc_log_probs(joint: TiledJoint, blank: int) -> Tensor:
+def arc_log_probs(joint: TiledJoint) -> Tensor:
     """(B, 2, S, U+1): log-probabilities of blank and of label; unset in padding and, for labels, at u = U."""
     size = len(joint.encoder), 2, joint.encoder.shape[1], joint.predictor.shape[1]
     arcs = joint.encoder.new_empty(size, dtype=joint.dtype)
@@ -119,10 +119,8 @@ def arc_log_probs(joint: TiledJoint, blank: int) -> Tensor:
             for tile, part in zip(tiles, torch.split(scores, tiles[0].cells, 1), strict=True):
                 joint.fill(tile, part)
             log_probs = scores.log_softmax(0)
-            label = log_probs.gather(0, joint.tile_labels(band))
-            part = arcs[(trial, slice(None), *band.slices)]
-            part[0] = log_probs[blank].view(band.frames, band.labels)
-            part[1] = label.view(band.frames, band.labels)
+            found = log_probs.gather(0, joint.tile_arcs(band))
+            arcs[(trial, slice(None), *band.slices)] = found.view(2, band.frames, band.labels)
     return arcs
 
 
@@ -134,7 +132,7 @@ class _Gradients:
         self.predictor = torch.zeros_like(predictor, dtype=arcs.dtype)
         self.arcs = arcs  # (B, 2, S, U+1): flows of blank and label
         self.occupied = ~(arcs.sum(1) <= options.occupancy_threshold)  # what is not a number counts, and so shows
-        self.blank, self.clamp = options.blank, options.clamp
+        self.clamp = options.clamp
 
     def add_all(self, joint: TiledJoint, grad_costs: Tensor) -> None:
         scale, offset = joint.activation.scale, joint.activation.offset
@@ -152,24 +150,29 @@ class _Gradients:
         self, joint: TiledJoint, tiles: list[Tile], grad_cost: Tensor, by_hidden: Tensor, by_bias: Tensor
     ) -> None:
         """The trial's rows of encoder and predictor; its shares of bias and, by t instead of tanh, of weight."""
-        trial = joint.trial
-        arcs, bound = self.arcs[trial] * grad_cost, self.clamp * grad_cost.abs()
+        encoder, predictor = self.encoder[joint.trial], self.predictor[joint.trial]
+        flows, bound = self.arcs[joint.trial], self.clamp * grad_cost.abs()
+        arcs = flows.new_empty(3, *flows.shape[1:])
+        torch.mul(flows, -grad_cost, out=arcs[1:])
+        torch.sum(arcs[1:], 0, out=arcs[0]).neg_()
         ones = arcs.new_ones(max((tile.cells for tile in tiles), default=0))
         for tile in tiles:
+            frames, labels = tile.slices
             scores = joint.scores(tile)
             hidden = joint.fill(tile, scores)
-            grad = self.by_logit(scores, arcs[(slice(None), *tile.slices)], joint.tile_labels(tile))
+            grad = by_logit(scores, arcs[:, frames, labels].reshape(3, -1), joint.tile_arcs(tile))
             if self.clamp > 0:
                 grad.clamp_(-bound, bound)
             by_bias.addmv_(grad, ones[: tile.cells])
             by_hidden.addmm_(grad, hidden)
             inner = joint.back(grad, hidden).view(tile.frames, tile.labels, -1)
-            torch.sum(inner, 1, out=self.encoder[trial, tile.slices[0]])
-            self.predictor[trial, tile.slices[1]].add_(inner.sum(0))
+            torch.sum(inner, 1, out=encoder[frames])
+            predictor[labels].add_(inner.sum(0))
 
-    def by_logit(self, scores: Tensor, arcs: Tensor, labels: Tensor) -> Tensor:
-        """(V, cells) gradient: the softmax times the cell's occupancy, less the flow of the class's own arc."""
-        blank, label = arcs.reshape(2, 1, -1).unbind(0)
-        grad = scores.softmax(0).mul_(blank + label)
-        grad[self.blank].sub_(blank[0])
-        return grad.scatter_add_(0, labels, label.neg())
+
+def by_logit(scores: Tensor, arcs: Tensor, classes: Tensor) -> Tensor:
+    """(V, cells) gradient: the softmax times the cell's occupancy, less the flow of the class's own arc.
+
+    Of arcs (3, cells), the first row is the occupancy, the others the negative flows of the arcs to classes (2, cells).
+    """
+    return scores.softmax(0).mul_(arcs[:1]).scatter_add_(0, classes, arcs[1:])

@@ -16,18 +16,22 @@ class TiledJoint:
     The classes come first, (V, cells): softmax and product are both faster so.
     """
 
-    def __init__(self, encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, trials: Trials) -> None:
+    def __init__(
+        self, encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, trials: Trials, blank: int
+    ) -> None:
         self.dtype = torch.float32
         for given in (encoder, predictor, weight, bias):
             self.dtype = torch.promote_types(self.dtype, given.dtype)
         self.encoder, self.predictor, self.trials = encoder, predictor, trials
-        self.labels = torch.nn.functional.pad(trials.targets, (0, 1))
+        labels = torch.nn.functional.pad(trials.targets, (0, 1))
+        self.arc_classes = torch.stack((torch.full_like(labels, blank), labels), 1)  # (B, 2, U+1)
         self.activation = choose_activation([self._positions(trial) for trial in range(len(trials.labels))])
         self.weight, bias = weight.to(self.dtype), bias.to(self.dtype)
         self.scaled_weight = self.weight * self.activation.scale
         self.sloped_weight = self.scaled_weight * self.activation.slope
         self.constant = (bias + self.activation.offset * self.weight.sum(1))[:, None]
-        self.tile_size = TileSize.on(encoder.device, len(weight))
+        size = encoder.shape[0] * encoder.shape[1] * predictor.shape[1]
+        self.tile_size = TileSize.on(encoder.device, size, len(weight))
         cells = max(self.tile_size.cells, BLOCK_FRAMES * predictor.shape[1])
         self._hidden = encoder.new_empty(cells * encoder.shape[2], dtype=self.dtype)
         self._scores = encoder.new_empty(cells * self.tile_size.band * len(weight), dtype=self.dtype)
@@ -41,13 +45,13 @@ class TiledJoint:
         """Turn to a trial: what follows is about its cells."""
         self.trial = trial
         self.columns = self.activation.columns(trial, self._positions(trial))
-        self._labels = self.labels[trial]
+        self._arc_classes = self.arc_classes[trial, :, None]
         self._frames = self.encoder[trial, : self.trials.frames[trial]]
         self._rows, self._first, self._end = self._frames, 0, 0
 
-    def tile_labels(self, tile: Tile) -> Tensor:
-        """(1, cells) the label that each cell may emit."""
-        return self._labels[tile.slices[1]].expand(tile.frames, -1).reshape(1, -1)
+    def tile_arcs(self, tile: Tile) -> Tensor:
+        """(2, cells) the classes that lead out of each cell: the blank and its next label."""
+        return self._arc_classes[:, :, tile.slices[1]].expand(-1, tile.frames, -1).reshape(2, -1)
 
     def scores(self, tile: Tile) -> Tensor:
         """Room for the logits (V, cells) of a tile or of a band of tiles; the next tile uses it again."""

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 BLOCK_FRAMES = 4  # the grain in which occupied cells are boxed
-CPU_CELLS = 320
+CPU_CELLS = 256, 512  # bounds of a tile on a CPU, where two tiles of width 512 fill a second-level cache
+CPU_TILES = 160  # into so many a small lattice is cut, lest the tile be most of the memory
 CPU_BAND_SCORES = 1 << 16
+CUDA_CELLS = 16384
 
 
 class Tile(NamedTuple):
@@ -47,11 +49,13 @@ class TileSize(NamedTuple):
     band: int = 1  # tiles whose softmax is taken at once in forward
 
     @classmethod
-    def on(cls, device: torch.device, classes: int) -> "TileSize":
-        """On a CPU, as much as its second-level cache holds."""
+    def on(cls, device: torch.device, cells: int, classes: int) -> "TileSize":
+        """For a lattice of so many cells."""
         if device.type != "cpu":
-            return cls(16384, 4096)
-        return cls(CPU_CELLS, 64, min(4, max(1, CPU_BAND_SCORES // (CPU_CELLS * classes))))
+            return cls(CUDA_CELLS, CUDA_CELLS // 4)
+        low, high = CPU_CELLS
+        tile = min(max(low, cells // CPU_TILES), high)
+        return cls(tile, 64, min(4, max(1, CPU_BAND_SCORES // (tile * classes))))
 
 
 def bands(frames: int, positions: int, size: TileSize) -> Iterator[tuple[Tile, list[Tile]]]:
