@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from mode_ssm.errors import InputError
 from mode_ssm.losses.arguments import Size, Trials, check_reduction, check_trials, reduce_costs, result_type
-from mode_ssm.losses.lattice import Flows, lattice_flows
+from mode_ssm.losses.lattice import Flows, lattice_costs, lattice_flows
 
 
 def rnnt_loss(
@@ -56,27 +56,29 @@ class _RNNTLoss(torch.autograd.Function):
         log_probs.masked_fill_(scores.amax(-1, keepdim=True).isneginf(), -torch.inf)
         labels = trials.targets[:, None, :, None].expand(-1, logits.shape[1], -1, -1)
         label = log_probs[:, :, :-1].gather(-1, labels)[..., 0]
+        if not ctx.needs_input_grad[0]:
+            return lattice_costs(log_probs[..., blank], label, trials).to(log_probs.dtype)
         costs, flows = lattice_flows(log_probs[..., blank], label, trials)
-        ctx.save_for_backward(log_probs, trials.targets, *flows)
-        ctx.blank, ctx.clamp, ctx.fastemit_lambda, ctx.dtype = blank, clamp, fastemit_lambda, logits.dtype
+        flows = Flows(flows.blank, flows.label.mul_(1.0 + fastemit_lambda))
+        ctx.save_for_backward(log_probs, trials.targets, *(flow.to(log_probs.dtype) for flow in flows))
+        ctx.blank, ctx.clamp, ctx.dtype = blank, clamp, logits.dtype
         return costs.to(log_probs.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_costs: Tensor) -> tuple[Tensor | None, ...]:
-        log_probs, targets, blank_flow, label_flow = ctx.saved_tensors
-        flows = Flows(blank_flow, label_flow * (1.0 + ctx.fastemit_lambda))
-        grad = logit_gradient(log_probs, targets, flows, ctx.blank)
+        log_probs, targets, *flows = ctx.saved_tensors
+        grad = logit_gradient(log_probs, targets, Flows(*flows), ctx.blank)
         if ctx.clamp > 0:
             grad.clamp_(-ctx.clamp, ctx.clamp)
         return grad.mul_(grad_costs[:, None, None, None]).to(ctx.dtype), None, None, None, None
 
 
 def logit_gradient(log_probs: Tensor, targets: Tensor, flows: Flows, blank: int) -> Tensor:
-    """(B, S, U+1, V): the softmax times the cell's occupancy, less the flow of the class's own arc."""
+    """(B, S, U+1, V): the softmax times the cell's occupancy, less the flow of the class's own arc; of one type."""
     occupancy = (flows.blank + flows.label)[..., None]
     grad = log_probs.exp().mul_(occupancy).masked_fill_(occupancy == 0.0, 0.0)
-    grad[..., blank] -= flows.blank
+    grad[..., blank].sub_(flows.blank)
     labels = targets[:, None, :, None].expand(-1, log_probs.shape[1], -1, -1)
-    grad[:, :, :-1].scatter_add_(-1, labels, -flows.label[:, :, :-1, None].to(grad.dtype))
+    grad[:, :, :-1].scatter_add_(-1, labels, -flows.label[:, :, :-1, None])
     return grad
