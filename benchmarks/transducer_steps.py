@@ -8,8 +8,7 @@ from torch import Tensor
 
 from mode_ssm.losses import additive_rnnt_loss, fused_rnnt_loss, rnnt_loss
 from mode_ssm.losses.arguments import Size, check_trials
-from mode_ssm.losses.fused import arc_log_probs
-from mode_ssm.losses.joint import TiledJoint
+from mode_ssm.losses.fused import joint_class
 from mode_ssm.losses.lattice import lattice_flows
 
 PEER = "naive + torchaudio"
@@ -131,8 +130,8 @@ def occupied_share(given: Inputs) -> float:
     size = Size(*given.encoder.shape[:2], given.predictor.shape[1], len(given.bias))
     trials = check_trials(size, given.encoder.device, *given[4:], blank=0)
     with torch.no_grad():
-        arcs = arc_log_probs(TiledJoint(*given.learned, trials, blank=0))
-        _, flows = lattice_flows(arcs[:, 0], arcs[:, 1, :, :-1], trials)
+        arcs = joint_class(given.encoder.device)(*given.learned, trials, blank=0).arc_log_probs()
+        _, flows = lattice_flows(arcs[0], arcs[1, :, :, :-1], trials)
     return float((flows.blank + flows.label > OCCUPIED).sum() / trials.real_cells(size.frames).sum())
 
 

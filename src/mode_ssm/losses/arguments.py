@@ -19,6 +19,15 @@ class Size(NamedTuple):
     classes: int  # V
 
 
+class Options(NamedTuple):
+    """Of `fused_rnnt_loss`."""
+
+    blank: int
+    clamp: float
+    fastemit_lambda: float
+    occupancy_threshold: float
+
+
 class Trials(NamedTuple):
     """Labels and lengths of a batch, known to be sound, on the device and on the host."""
 

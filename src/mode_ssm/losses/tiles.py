@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 BLOCK_FRAMES = 4  # the grain in which occupied cells are boxed
-CPU_CELLS = 256, 512  # bounds of a tile on a CPU, where two tiles of width 512 fill a second-level cache
-CPU_TILES = 160  # into so many a small lattice is cut, lest the tile be most of the memory
-CPU_BAND_SCORES = 1 << 16
-CUDA_CELLS = 16384
+CELLS = 256, 512  # bounds of a tile: of width 512, two small ones or one large one fill a second-level cache
+TILES = 160  # into so many at least a lattice is cut within these bounds, lest a tile be most of the memory
+BAND_SCORES = 1 << 16
 
 
 class Tile(NamedTuple):
@@ -49,13 +48,11 @@ class TileSize(NamedTuple):
     band: int = 1  # tiles whose softmax is taken at once in forward
 
     @classmethod
-    def on(cls, device: torch.device, cells: int, classes: int) -> "TileSize":
+    def of(cls, lattice: int, classes: int) -> "TileSize":
         """For a lattice of so many cells."""
-        if device.type != "cpu":
-            return cls(CUDA_CELLS, CUDA_CELLS // 4)
-        low, high = CPU_CELLS
-        tile = min(max(low, cells // CPU_TILES), high)
-        return cls(tile, 64, min(4, max(1, CPU_BAND_SCORES // (tile * classes))))
+        low, high = CELLS
+        cells = min(max(low, lattice // TILES), high)
+        return cls(cells, 64, min(4, max(1, BAND_SCORES // (cells * classes))))
 
 
 def bands(frames: int, positions: int, size: TileSize) -> Iterator[tuple[Tile, list[Tile]]]:
@@ -68,7 +65,7 @@ def bands(frames: int, positions: int, size: TileSize) -> Iterator[tuple[Tile, l
 
 
 def occupied_tiles(occupied: Tensor, frames: tuple[int, ...], size: TileSize) -> list[list[Tile]]:
-    """Tiles for each trial that cover the true cells of a (B, S, U+1) mask; waits for the device once.
+    """Tiles for each trial that cover the true cells of a (B, S, U+1) mask.
 
     None is true beyond a trial's frames, and no tile reaches there.
     """
