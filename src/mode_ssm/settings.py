@@ -35,6 +35,17 @@ BOUNDS: dict[str, tuple[float, float]] = {
         "attention_every".split(),
         (0, 10**9),
     ),
+    **dict.fromkeys(
+        "ctc_beam_size rnnt_beam_size nbest tries max_sentences max_words min_count workers attention_window".split(),
+        (1, 10**9),
+    ),
+    **dict.fromkeys("decode_workers sample_trials".split(), (0, 10**9)),
+    **dict.fromkeys(
+        "beam_threshold label_threshold lm_weight internal_lm_weight blank_penalty weight drift_days".split(), (0, 1e6)
+    ),
+    "temperature": (0.01, 100),
+    "order": (2, 5),
+    "share": (0, 1),
     **dict.fromkeys("dropout stochastic_depth".split(), (0.0, 0.95)),
     **dict.fromkeys("time_mask_max_fraction final_lr_fraction".split(), (0.0, 1.0)),
     **dict.fromkeys("beta1 beta2".split(), (0.0, 0.999999)),
