@@ -160,6 +160,14 @@ def test_reductions_and_no_gradient(kind: Kind) -> None:
         kind.loss(*batch.scores, *batch[1:], reduction="batch")
 
 
+def test_a_kept_graph_may_be_walked_twice(kind: Kind) -> None:
+    batch = draw_batch(kind)
+    scores = [score.requires_grad_() for score in batch.scores]
+    loss = kind.loss(*scores, *batch[1:])
+    once, again = (torch.autograd.grad(loss, scores, retain_graph=True) for _ in range(2))
+    assert all(torch.equal(first, second) for first, second in zip(once, again, strict=True))
+
+
 def test_padding_of_any_content_is_ignored(kind: Kind) -> None:
     batch = draw_batch(kind)
     costs, grads = differentiate(kind.loss, batch)
