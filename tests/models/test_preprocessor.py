@@ -41,7 +41,7 @@ def test_patches_equal_a_linear_layer_over_unfolded_frames(frames, patch, stride
 def test_patches_of_many_trials_are_made_in_parts(monkeypatch):
     inputs = torch.randn(5, 20, 3), torch.randn(4, 12), torch.randn(4)
     whole = project_patches(*inputs, patch=4, stride=2)
-    monkeypatch.setattr("mode_ssm.models.patches._CPU_PATCH_ELEMENTS", 250)
+    monkeypatch.setattr("mode_ssm.models.parts._CPU_ELEMENTS", 250)
     torch.testing.assert_close(project_patches(*inputs, patch=4, stride=2), whole)
 
 

@@ -1,8 +1,9 @@
 """The chunked scan, with a backward of its own that keeps the inputs and makes the rest again.
 
 Within a chunk of L frames the scan of a head is one L x L matrix: C B^T times the decays, forward ones in the lower
-triangle with the diagonal and backward ones above it. From chunk to chunk only the states travel. The matrices are made
-for a few chunks at a time, so that they stay in the cache, once in forward and once more in backward.
+triangle with the diagonal and backward ones above it, plus the skip on the diagonal. From chunk to chunk only states
+travel. Trials, and the chunks of long ones, are taken a few at a time, so that the matrices stay in the cache; they are
+made once in forward and once more in backward.
 
 What the decays receive in backward follows from sums. With y = M x and W = dM * M (elementwise), entry (i, j) of W is
 the gradient of the log of entry (i, j) of M, which is a sum over the frames between j and i: its row sums and column
@@ -20,8 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mode_ssm.models.parts import parts
+
 _SMALLEST_STEP = 1e-37  # stands for dt = 0 under a logarithm: what it multiplies vanishes
-_CPU_MATRIX_ELEMENTS, _GPU_MATRIX_ELEMENTS = 1 << 19, 1 << 26  # of decay matrices at a time
 
 
 class _Chunks(NamedTuple):
@@ -30,15 +32,12 @@ class _Chunks(NamedTuple):
     x: Tensor  # (n, L, H, P)
     b: Tensor  # (n, L, N)
     c: Tensor  # (n, L, N)
-    log_decay: Tensor  # (n, R, H, L)
+    skip: Tensor  # (H,)
     log_step: Tensor  # (n, R, H, L)
     row: Tensor  # (n, R, H, L): what frame i adds to the exponent of entry (i, j)
     column: Tensor  # (n, R, H, L): what frame j adds to it, its own step included
     total: Tensor  # (n, R, H): the exponent of a whole chunk
     trials: int
-
-    def sizes(self) -> list[int]:
-        return [self.x.shape[2] * self.x.shape[3], self.b.shape[2], self.c.shape[2]]
 
 
 class _States(NamedTuple):
@@ -56,6 +55,7 @@ class _Gradients(NamedTuple):
     x: Tensor
     b: Tensor
     c: Tensor
+    skip: Tensor
     difference: Tensor  # (n, R, H, L): row sums minus column sums of W, its diagonal left out, which would cancel
     log_step: Tensor  # (n, R, H, L): column sums
     log_decay: Tensor  # (n, R, H, L): what `difference` does not hold
@@ -70,46 +70,31 @@ class ChunkedScan(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(mixed, dt, rates, skip)
         ctx.sizes = state_size, chunk_frames
-        chunks = _cut(mixed, dt, rates, state_size, chunk_frames)
-        y = chunks.x * skip.to(mixed.dtype)[:, None]
-        for part in _parts(chunks):
-            _inside(chunks, part, y)
-        if len(y) > chunks.trials:
-            for direction in range(chunks.row.shape[1]):
-                states = _states(chunks, direction)
-                y.addcmul_(_across(chunks, states), states.reach[..., None])
-        return y.view(len(mixed), -1, *y.shape[2:])[:, : mixed.shape[1]]
+        heads = dt.shape[-1]
+        y = mixed.new_empty(*mixed.shape[:2], heads, (mixed.shape[2] - 2 * state_size) // heads)
+        for part in parts(mixed, mixed.shape[1] * chunk_frames * heads):
+            chunks = _cut(mixed[part], dt[part], rates, skip, state_size, chunk_frames)
+            _output(chunks, y[part])
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         mixed, dt, rates, skip = ctx.saved_tensors
-        chunks = _cut(mixed, dt, rates, *ctx.sizes)
-        padding = len(chunks.x) // len(dy) * chunks.x.shape[1] - dy.shape[1]
-        dy = F.pad(dy, (0, 0, 0, 0, 0, padding)).view(chunks.x.shape)
-        dmixed = mixed.new_empty(*chunks.b.shape[:2], mixed.shape[2])
-        dx, db, dc = torch.split(dmixed, chunks.sizes(), dim=-1)
-        sums = [torch.zeros_like(chunks.row) for _ in range(3)]
-        gradients = _Gradients(dx.view(chunks.x.shape), db, dc, sums[0], sums[1], sums[2])
-        torch.mul(dy, skip.to(dy.dtype)[:, None], out=gradients.x)
-        for part in _parts(chunks):
-            _inside_backward(chunks, part, dy, gradients)
-        if len(dy) > chunks.trials:
-            for direction in range(chunks.row.shape[1]):
-                _across_backward(chunks, direction, dy, gradients)
-        ddt, drates = _decay_gradients(chunks, rates, gradients)
+        dmixed, ddt = torch.empty_like(mixed), torch.empty_like(dt)
+        drates, dskip = torch.zeros_like(rates), torch.zeros_like(skip)
         frames = mixed.shape[1]
-        return (
-            dmixed.view(len(mixed), -1, mixed.shape[2])[:, :frames],
-            ddt.permute(0, 3, 1, 2).reshape(len(mixed), -1, *dt.shape[2:])[:, :frames],
-            drates,
-            (chunks.x * dy).flatten(0, 1).sum(0, dtype=skip.dtype).sum(1),
-            None,
-            None,
-        )
+        for part in parts(mixed, frames * ctx.sizes[1] * dt.shape[-1]):
+            chunks = _cut(mixed[part], dt[part], rates, skip, *ctx.sizes)
+            gradients = _gradients(chunks, dy[part], dmixed[part])
+            dstep, drates_here = _decay_gradients(chunks, rates, gradients)
+            ddt[part] = dstep.permute(0, 3, 1, 2).reshape(chunks.trials, -1, *dt.shape[2:])[:, :frames]
+            drates += drates_here
+            dskip += gradients.skip
+        return dmixed, ddt, drates, dskip, None, None
 
 
-def _cut(mixed: Tensor, dt: Tensor, rates: Tensor, state_size: int, chunk_frames: int) -> _Chunks:
+def _cut(mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, state_size: int, chunk_frames: int) -> _Chunks:
     trials, frames = mixed.shape[:2]
     count = -(-frames // chunk_frames)
     length = -(-frames // count)
@@ -125,14 +110,44 @@ def _cut(mixed: Tensor, dt: Tensor, rates: Tensor, state_size: int, chunk_frames
     inner = mixed.shape[-1] - 2 * state_size
     x, b, c = torch.split(mixed.view(n, length, -1), [inner, state_size, state_size], dim=-1)
     x = x.view(n, length, dt.shape[-1], -1)
-    return _Chunks(x, b, c, log_decay, log_step, row, log_step - row, total, trials)
+    return _Chunks(x, b, c, skip, log_step, row, log_step - row, total, trials)
 
 
-def _parts(chunks: _Chunks) -> list[slice]:
-    count, length, heads, _ = chunks.x.shape
-    room = _CPU_MATRIX_ELEMENTS if chunks.x.device.type == "cpu" else _GPU_MATRIX_ELEMENTS
-    size = max(1, room // (heads * length * length))
-    return [slice(start, start + size) for start in range(0, count, size)]
+def _output(chunks: _Chunks, out: Tensor) -> None:
+    fits = out.numel() == chunks.x.numel()
+    y = out.view(chunks.x.shape) if fits else out.new_empty(chunks.x.shape)
+    for part in _few(chunks):
+        _products(y[part], _matrices(chunks, _decays(chunks, part), _scores(chunks, part)), chunks.x[part])
+    if len(y) > chunks.trials:
+        for direction in range(chunks.row.shape[1]):
+            states = _states(chunks, direction)
+            y.addcmul_(_across(chunks, states), states.reach[..., None])
+    if not fits:
+        out.copy_(y.view(chunks.trials, -1, *out.shape[2:])[:, : out.shape[1]])
+
+
+def _gradients(chunks: _Chunks, dy: Tensor, dmixed: Tensor) -> _Gradients:
+    n, length = chunks.x.shape[:2]
+    inner, state_size = chunks.x[0, 0].numel(), chunks.b.shape[2]
+    dy = F.pad(dy, (0, 0, 0, 0, 0, n // len(dy) * length - dy.shape[1])).reshape(chunks.x.shape)
+    fits = dmixed.numel() == n * length * dmixed.shape[2]
+    mixed = dmixed.view(n, length, -1) if fits else dmixed.new_empty(n, length, dmixed.shape[2])
+    x, b, c = torch.split(mixed, [inner, state_size, state_size], dim=-1)
+    sums = [torch.zeros_like(chunks.row) for _ in range(3)]
+    gradients = _Gradients(x.view(dy.shape), b, c, torch.zeros_like(chunks.skip), sums[0], sums[1], sums[2])
+    for part in _few(chunks):
+        _inside_backward(chunks, part, dy[part], gradients)
+    if n > chunks.trials:
+        for direction in range(chunks.row.shape[1]):
+            _across_backward(chunks, direction, dy, gradients)
+    if not fits:
+        dmixed.copy_(mixed.view(chunks.trials, -1, dmixed.shape[2])[:, : dmixed.shape[1]])
+    return gradients
+
+
+def _few(chunks: _Chunks) -> list[slice]:
+    """Chunks whose matrices are made at a time."""
+    return parts(chunks.x, chunks.x.shape[1] ** 2 * chunks.x.shape[2])
 
 
 def _decays(chunks: _Chunks, part: slice) -> Tensor:
@@ -150,25 +165,26 @@ def _scores(chunks: _Chunks, part: slice) -> Tensor:
     return (scores if chunks.row.shape[1] == 2 else scores.tril_())[:, None]
 
 
-def _add_products(out: Tensor, matrices: Tensor, frames: Tensor) -> None:
-    """Add the products of (n, H, L, L) and (n, L, H, P) to (n, L, H, P), a head at a time: so no layout changes."""
+def _matrices(chunks: _Chunks, decays: Tensor, scores: Tensor) -> Tensor:
+    """What some chunks multiply x with, (n, H, L, L)."""
+    matrices = decays * scores
+    matrices.diagonal(0, 2, 3).add_(chunks.skip[:, None])
+    return matrices.to(chunks.x.dtype)
+
+
+def _products(out: Tensor, matrices: Tensor, frames: Tensor) -> None:
+    """Products of (n, H, L, L) and (n, L, H, P) into (n, L, H, P), a head at a time: so no layout changes."""
     for head in range(matrices.shape[1]):
-        out[:, :, head].baddbmm_(matrices[:, head], frames[:, :, head])
-
-
-def _inside(chunks: _Chunks, part: slice, y: Tensor) -> None:
-    """Add what the frames of a chunk see of each other to y."""
-    matrices = _decays(chunks, part).mul_(_scores(chunks, part)).to(y.dtype)
-    _add_products(y[part], matrices, chunks.x[part])
+        torch.bmm(matrices[:, head], frames[:, :, head], out=out[:, :, head])
 
 
 def _inside_backward(chunks: _Chunks, part: slice, dy: Tensor, gradients: _Gradients) -> None:
-    x, dy = chunks.x[part], dy[part]
-    decays, scores = _decays(chunks, part), _scores(chunks, part)
-    dmatrices = (decays * scores).to(x.dtype)
-    _add_products(gradients.x[part], dmatrices.transpose(2, 3), dy)
+    x, decays, scores = chunks.x[part], _decays(chunks, part), _scores(chunks, part)
+    dmatrices = _matrices(chunks, decays, scores)
+    _products(gradients.x[part], dmatrices.transpose(2, 3), dy)
     for head in range(x.shape[2]):
         torch.bmm(dy[:, :, head], x[:, :, head].transpose(1, 2), out=dmatrices[:, head])
+    gradients.skip.add_(dmatrices.diagonal(0, 2, 3).sum((0, 2)))
     change = decays.mul_(dmatrices)
     dscores = change.sum(1).to(x.dtype)
     if chunks.row.shape[1] == 1:

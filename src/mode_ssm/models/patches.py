@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_CPU_PATCH_ELEMENTS, _GPU_PATCH_ELEMENTS = 1 << 21, 1 << 27  # at a time
+from mode_ssm.models.parts import parts
 
 
 def project_patches(features: Tensor, weight: Tensor, bias: Tensor, *, patch: int, stride: int) -> Tensor:
@@ -39,12 +39,6 @@ def _patches(features: Tensor, patch: int, stride: int) -> Tensor:
     return features.as_strided((trials, count, patch * channels), (features.stride(0), stride * channels, 1))
 
 
-def _parts(patches: Tensor) -> list[slice]:
-    room = _CPU_PATCH_ELEMENTS if patches.device.type == "cpu" else _GPU_PATCH_ELEMENTS
-    size = max(1, room // patches[0].numel())
-    return [slice(start, start + size) for start in range(0, len(patches), size)]
-
-
 class _PatchProjection(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, patch: int, stride: int) -> Tensor:
@@ -52,7 +46,7 @@ class _PatchProjection(torch.autograd.Function):
         ctx.sizes = patch, stride
         patches = _patches(features, patch, stride)
         out = features.new_empty(*patches.shape[:2], len(weight))
-        for part in _parts(patches):
+        for part in parts(patches, patches[0].numel()):
             out[part] = F.linear(patches[part], weight, bias)
         return out
 
@@ -65,7 +59,7 @@ class _PatchProjection(torch.autograd.Function):
         patches = _patches(features, patch, stride)
         dfeatures = torch.zeros_like(features) if wanted else None
         dweight = torch.zeros_like(weight)
-        for part in _parts(patches):
+        for part in parts(patches, patches[0].numel()):
             rows = grad[part].flatten(0, 1)
             dweight.addmm_(rows.t(), patches[part].flatten(0, 1))
             if dfeatures is not None:
