@@ -105,8 +105,8 @@ def _cut(mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, state_size: int
     log_decay = step * (rates * math.log2(math.e))[:, :, None]
     log_step = step.clamp(min=_SMALLEST_STEP).log2_()
     sums = log_decay.cumsum(-1)
-    row, total = sums.clone(), sums[..., -1]
-    row[:, 1:] = log_decay[:, 1:] - sums[:, 1:]  # backward: the frames before i, negative
+    row, total = sums, sums[..., -1].clone()
+    torch.sub(log_decay[:, 1:], sums[:, 1:], out=row[:, 1:])  # backward: the frames before i, negative
     inner = mixed.shape[-1] - 2 * state_size
     x, b, c = torch.split(mixed.view(n, length, -1), [inner, state_size, state_size], dim=-1)
     x = x.view(n, length, dt.shape[-1], -1)
