@@ -12,7 +12,7 @@ SESSIONS = ("t15.2023.08.11", "t15.2023.08.13", "t15.2023.08.18")
 
 SMALL = """
 preprocessor.num_channels=8 preprocessor.session_rank=2 encoder.width=16 encoder.layers=2 encoder.state_size=8
-encoder.head_width=8 predictor.width=8 joiner.width=16 training.batch_size=4 training.schedule.warmup_updates=5
+encoder.head_width=8 predictor.width=8 training.batch_size=4 training.schedule.warmup_updates=5
 training.stages.0.epochs=1 training.stages.1.epochs=1 training.log_every_updates=1 training.accelerator=cpu
 """.split()
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,9 +46,9 @@ def test_the_users_command_in_its_own_layout(tmp_path):
     training.stages.0.epochs=2 training.stages.1.epochs=2
 """.split()
     script = [sys.executable, str(REPOSITORY / "scripts" / "train.py")]
-    done = subprocess.run(
-        [*script, *words, *small, "data.cache_dir=index"], cwd=tmp_path, capture_output=True, text=True
-    )
+    command = [*script, *words, *small, "data.cache_dir=index"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "Batch 4/18 (22%) | Loss: " in done.stdout
     assert "RNN-T/CTC ratio " in done.stdout

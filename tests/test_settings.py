@@ -12,6 +12,7 @@ from omegaconf import MISSING
 from mode_ssm import config as config_module
 from mode_ssm.cli import COMMANDS, LM_BUILD
 from mode_ssm.config import (
+    CHOICES,
     EvaluateConfig,
     GRUEncoderConfig,
     LSTMPredictorConfig,
@@ -48,9 +49,10 @@ def test_list_indices_floats_and_choices():
 
 
 @pytest.mark.parametrize("name", sorted(p.name[:-5] for p in files("mode_ssm.conf.experiment").iterdir()))
-@pytest.mark.parametrize("encoder", ["ssm", "gru"])
-def test_every_experiment_fits_both_encoders(name, encoder):
-    assert read_settings(TrainConfig, [f"experiment={name}", f"encoder={encoder}"]).encoder.kind == encoder
+@pytest.mark.parametrize("choice", [f"{group}={option}" for group in CHOICES for option in CHOICES[group]])
+def test_every_experiment_fits_every_choice(name, choice):
+    group, option = choice.split("=")
+    assert getattr(read_settings(TrainConfig, [f"experiment={name}", choice]), group).kind == option
 
 
 def test_a_later_word_beats_the_experiment():

@@ -138,7 +138,7 @@ class TanhJoinerConfig(JoinerConfig):
     """logits = W tanh(encoder + predictor) + b."""
 
     kind: str = "tanh"
-    width: int = 512
+    width: int | None = None  # of the sum; null = the encoder's width
 
 
 @dataclass

@@ -51,7 +51,7 @@ def step(config, groups, weights=JOINT):
 @pytest.mark.parametrize("joiner", ["tanh", "additive"])
 def test_four_batches_of_one_trial_equal_one_batch_of_four(root, scaling, joiner):
     words = [*PLAIN, f"losses.rnnt_scaling={scaling}", f"joiner={joiner}"]
-    config = small_config(root, root / "run", *words) if joiner == "tanh" else _additive(root, words)
+    config = small_config(root, root / "run", *words)
     trials = trials_of(config, root)
     accumulated, model_a = step(config, [[trial] for trial in trials])
     together, model_b = step(config, [trials])
@@ -59,15 +59,6 @@ def test_four_batches_of_one_trial_equal_one_batch_of_four(root, scaling, joiner
     assert accumulated.grad_norm == pytest.approx(together.grad_norm, rel=1e-6)
     for a, b in zip(model_a.parameters(), model_b.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
-
-
-def _additive(root, words):
-    from mode_ssm.config import TrainConfig
-    from mode_ssm.settings import read_settings
-    from tests.small import small_words
-
-    kept = [word for word in small_words(root, root / "run", *words) if not word.startswith("joiner.")]
-    return read_settings(TrainConfig, kept)
 
 
 def test_the_fused_and_the_plain_transducer_loss_train_alike(root):

@@ -16,9 +16,10 @@ class TanhJoiner(nn.Module):
 
     def __init__(self, config: TanhJoinerConfig, encoder_width: int, predictor_width: int) -> None:
         super().__init__()
-        self.encoder_projection = nn.Linear(encoder_width, config.width)
-        self.predictor_projection = nn.Linear(predictor_width, config.width, bias=False)
-        self.output = nn.Linear(config.width, NUM_CLASSES)
+        width = config.width or encoder_width
+        self.encoder_projection = nn.Linear(encoder_width, width)
+        self.predictor_projection = nn.Linear(predictor_width, width, bias=False)
+        self.output = nn.Linear(width, NUM_CLASSES)
 
     def logits(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """Projected (..., J) and (..., J), broadcast, to (..., V)."""
