@@ -96,7 +96,7 @@ def test_time_masks_hide_whole_frames_within_their_bound(lengths, masks, fractio
     for row, length in enumerate(lengths):
         per_frame = features[row, :length].unique(dim=1)
         assert per_frame.shape[1] == 1
-        assert int((per_frame == 0).sum()) <= masks * math.floor(length * fraction)
+        assert int((per_frame == 0).sum()) <= masks * math.floor(length * fraction + 1e-4)  # float32 rounds up
         assert (features[row, length:] == 0).all()
 
 
