@@ -174,16 +174,16 @@ def _matrices(chunks: _Chunks, decays: Tensor, scores: Tensor) -> Tensor:
 
 def _products(out: Tensor, matrices: Tensor, frames: Tensor) -> None:
     """Products of (n, H, L, L) and (n, L, H, P) into (n, L, H, P), a head at a time: so no layout changes."""
-    for head in range(matrices.shape[1]):
-        torch.bmm(matrices[:, head], frames[:, :, head], out=out[:, :, head])
+    for product, matrix, factor in zip(out.unbind(2), matrices.unbind(1), frames.unbind(2), strict=True):
+        torch.bmm(matrix, factor, out=product)
 
 
 def _inside_backward(chunks: _Chunks, part: slice, dy: Tensor, gradients: _Gradients) -> None:
     x, decays, scores = chunks.x[part], _decays(chunks, part), _scores(chunks, part)
     dmatrices = _matrices(chunks, decays, scores)
     _products(gradients.x[part], dmatrices.transpose(2, 3), dy)
-    for head in range(x.shape[2]):
-        torch.bmm(dy[:, :, head], x[:, :, head].transpose(1, 2), out=dmatrices[:, head])
+    for product, left, right in zip(dmatrices.unbind(1), dy.unbind(2), x.transpose(1, 3).unbind(2), strict=True):
+        torch.bmm(left, right, out=product)
     gradients.skip.add_(dmatrices.diagonal(0, 2, 3).sum((0, 2)))
     change = decays.mul_(dmatrices)
     dscores = change.sum(1).to(x.dtype)
