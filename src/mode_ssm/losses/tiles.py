@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 BLOCK_FRAMES = 4  # the grain in which occupied cells are boxed
-CELLS = 256, 512  # bounds of a tile: of width 512, two small ones or one large one fill a second-level cache
+CELLS = 256, 512  # bounds of a thread's tile: of width 512, two small or one large fill a second-level cache
 TILES = 160  # into so many at least a lattice is cut within these bounds, lest a tile be most of the memory
 BAND_SCORES = 1 << 16
 
@@ -51,7 +51,7 @@ class TileSize(NamedTuple):
     def of(cls, lattice: int, classes: int) -> "TileSize":
         """For a lattice of so many cells."""
         low, high = CELLS
-        cells = min(max(low, lattice // TILES), high)
+        cells = min(max(low, lattice // TILES), high * torch.get_num_threads())
         return cls(cells, 64, min(4, max(1, BAND_SCORES // (cells * classes))))
 
 
