@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transducer_steps import PEER, SHAPES, STEPS, Inputs, draw, gradient_errors, has_peer, matrix_floor, occupied_share
-from transducer_table import FLOOR, table
+from transducer_steps import SHAPES, STEPS, Inputs, draw, gradient_errors, has_peer, matrix_floor, occupied_share
+from transducer_table import FLOOR, PEER, table
 
 from mode_ssm.errors import InputError
 
@@ -138,7 +138,7 @@ def main() -> None:
     for shape in arguments.shapes:
         for threads in arguments.threads:
             measure(results, shape, threads, arguments)
-    results |= {"torch": torch.__version__, "peer": has_peer(), "errors": gradient_errors(arguments.device)}
+    results |= {"torch": torch.__version__, "errors": gradient_errors(arguments.device)}
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
     path.with_suffix(".md").write_text(table(results))

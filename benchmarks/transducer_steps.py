@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from transducer_table import PEER
 
 from mode_ssm.losses import additive_rnnt_loss, fused_rnnt_loss, rnnt_loss
 from mode_ssm.losses.arguments import Size, check_trials
 from mode_ssm.losses.fused import joint_class
 from mode_ssm.losses.lattice import lattice_flows
 
-PEER = "naive + torchaudio"
 ERROR_FRAMES = (250, 1000, 3000)
 FLOOR_CELLS = 512  # cells a matrix product, as the fused loss has them on the CPU
 OCCUPIED = 1e-9

@@ -3,16 +3,18 @@
 from statistics import median
 from typing import Any
 
+PEER = "naive + torchaudio"
 FLOOR = "matrix products of the fused step alone"
 WITHOUT_PEER = """torchaudio does not import here. Its place is taken by rnnt_loss of this package and by the joiner
 with no loss at all, whose time no unfused loss can undercut."""
-WITH_PEER = """torchaudio is the CPU kernel of its wheel. The wheel also asks for CUDA libraries, which that kernel does not
-call: where they are absent, empty libraries of the same names let it load."""
+WITH_PEER = """torchaudio is the CPU kernel of its wheel. The wheel also asks for CUDA libraries, which that kernel does
+not call: where they are absent, empty libraries of the same names let it load."""
 
 
 def table(results: dict[str, Any]) -> str:
+    peer = any(PEER in row["seconds"] for row in results["shapes"].values())
     lines = ["# The transducer step: tanh joiner, loss, backward", ""]
-    lines += [f"PyTorch {results['torch']}. {WITH_PEER if results['peer'] else WITHOUT_PEER}", ""]
+    lines += [f"PyTorch {results['torch']}. {WITH_PEER if peer else WITHOUT_PEER}", ""]
     lines += [
         "`python benchmarks/transducer.py`, each shape with the threads and clock of its heading; medians; ratios are"
     ]
