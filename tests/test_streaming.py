@@ -72,6 +72,15 @@ def test_a_frame_comes_with_the_last_bin_of_its_patch(kind):
         assert count == model.preprocessor.encoder_frames(t)
 
 
+def test_a_stream_starts_anew_for_the_next_trial():
+    stream, features = EncoderStream(MODELS["hybrid"], 1), torch.randn(40, 8)
+    first = stream.extend(features)
+    stream.start(1)
+    torch.testing.assert_close(stream.extend(features), first, rtol=0, atol=0)
+    stream.start(-1)
+    assert not torch.equal(stream.extend(features), first)
+
+
 def test_the_future_changes_nothing():
     features = torch.randn(2, 60, 8)
     features[1, :45] = features[0, :45]

@@ -1,22 +1,26 @@
 """Streaming: features come in, in pieces of any size, and encoder frames go out as soon as they can be known."""
 
+import copy
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mode_ssm.config import Direction, Smoothing
 from mode_ssm.errors import InputError
+from mode_ssm.models.encoder import Encoder
 from mode_ssm.models.model import ModeSSM
 
 
 class EncoderStream:
-    """One trial on its way through a causal network.
+    """Trials on their way through a causal network, one after another.
 
-    However the trial is cut into pieces, the frames that come out are those of `ModeSSM.encode` for the whole trial. An
+    However a trial is cut into pieces, the frames that come out are those of `ModeSSM.encode` for the whole trial. An
     encoder frame comes with the last feature frame of its patch.
 
     Args:
-        model: a network with a causal encoder and, if it smooths, causal smoothing; in eval mode.
-        session_index: the trial's session; -1 for one that the model has not seen.
+        model: a network with a causal encoder and, if it smooths, causal smoothing; in eval mode. The stream has a copy
+            of its encoder as it is now.
+        session_index: the first trial's session; -1 for one that the model has not seen.
 
     Raises:
         InputError: when the network needs the future.
@@ -24,11 +28,15 @@ class EncoderStream:
 
     def __init__(self, model: ModeSSM, session_index: int = -1) -> None:
         _require_causal(model)
-        self._encoder, self._preprocessor = model.encoder, model.preprocessor
+        self._preprocessor = model.preprocessor
+        self._encoder = _for_single_frames(model.encoder)
+        self.start(session_index)
+
+    def start(self, session_index: int) -> None:
+        """Begin a new trial."""
         device = self._preprocessor.patches.weight.device
-        config = self._preprocessor.config
         self._session = torch.tensor([session_index], device=device)
-        empty = torch.zeros(0, config.num_channels, device=device)
+        empty = torch.zeros(0, self._preprocessor.config.num_channels, device=device)
         self._recent = empty  # unsmoothed frames that smoothing still looks at
         self._patch = empty  # corrected frames that the next patches need
         self._ahead = 0  # frames to drop before the next patch, where the stride is longer than the patch
@@ -72,6 +80,15 @@ class EncoderStream:
         self._ahead += max(0, used - len(known)) - skipped
         self._patch = known[used:]
         return self._preprocessor.project(known[None])[0]
+
+
+def _for_single_frames(encoder: Encoder) -> Encoder:
+    """A copy whose wider projections lie in memory by column, where a product with one frame reads them faster."""
+    encoder = copy.deepcopy(encoder)
+    for module in encoder.modules():
+        if isinstance(module, nn.Linear) and module.out_features > module.in_features:
+            module.weight = nn.Parameter(module.weight.detach().t().contiguous().t())
+    return encoder
 
 
 def _require_causal(model: ModeSSM) -> None:

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from mode_ssm.models.depthwise import depthwise_conv
 from mode_ssm.models.parts import parts
 
-_EPS = 1e-5
+EPS = 1e-5  # of the gated norm
 
 
 def conv_silu(frames: Tensor, weight: Tensor, bias: Tensor, *, past: int) -> Tensor:
@@ -72,7 +72,7 @@ class _GatedProjection(torch.autograd.Function):
         for part in parts(y, y[0].numel()):
             gated = F.silu(gate[part]).mul_(y[part])
             mean_square = torch.linalg.vector_norm(gated, dim=-1, keepdim=True).square() / y.shape[-1]
-            inverse[part] = torch.rsqrt(mean_square + _EPS)
+            inverse[part] = torch.rsqrt(mean_square + EPS)
             out[part] = F.linear(gated, weight).mul_(inverse[part])
         ctx.save_for_backward(y, gate, weight, inverse)
         return out

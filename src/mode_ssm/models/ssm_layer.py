@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mode_ssm.config import Backend, Direction, SSMEncoderConfig
 from mode_ssm.errors import InputError
 from mode_ssm.models.mamba_kernels import kernel_scan, require_mamba_ssm
-from mode_ssm.models.recompute import conv_silu, gated_projection
+from mode_ssm.models.recompute import EPS, conv_silu, gated_projection
 from mode_ssm.models.ssm import scan, scan_step
 
 
@@ -105,5 +105,5 @@ class SSMLayer(nn.Module):
         window = torch.cat([state.conv, self.mix_proj(frame)[:, None]], dim=1)
         mixed = F.silu((window * self.conv_weight.t()).sum(1) + self.conv_bias)
         y, memory = scan_step(mixed, dt[:, 0], self._rates()[0], self.skip, state.scan)
-        branch = gated_projection(y.flatten(1), gate, self.out_proj.weight * self.out_norm)
-        return branch, SSMState(window[:, 1:], memory)
+        gated = F.rms_norm(y.flatten(1) * F.silu(gate), (self.inner,), self.out_norm, EPS)
+        return self.out_proj(gated), SSMState(window[:, 1:], memory)
