@@ -56,8 +56,9 @@ def _rates(panel: Any, validations: list[dict[str, Any]]) -> None:
         label = f"{'CTC' if head == 'ctc' else 'RNN-T'}" + (f", last {y[-1]:.1f} %" if y else "")
         panel.plot(x, y, "o-", color=colour, markersize=3, label=label)
     panel.set(title="Phoneme error rate, validation (%)", yscale="log", xlabel="update")
-    panel.yaxis.set_major_formatter("{x:g}")
-    panel.yaxis.set_minor_formatter("{x:g}")
+    ticks = [0.5, 1, 2, 5, 10, 20, 50, 100]
+    panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.minorticks_off()
     panel.legend(loc="best")
 
 
