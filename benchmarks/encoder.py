@@ -149,8 +149,8 @@ def growth(arguments: argparse.Namespace) -> dict[str, Any]:
         times = {}
         for frames in GROWTH_FRAMES:
             drawn = draw(name, Shape(1, frames, 512), arguments.device)
-            times[frames] = in_turns({name: partial(train_step, *drawn, arguments.dtype)}, arguments)[name]
-        logs = torch.tensor([list(times), list(times.values())], dtype=torch.float64).log()
+            times[str(frames)] = in_turns({name: partial(train_step, *drawn, arguments.dtype)}, arguments)[name]
+        logs = torch.tensor([GROWTH_FRAMES, list(times.values())], dtype=torch.float64).log()
         slope = torch.linalg.lstsq(torch.stack([logs[0], torch.ones(len(times))], 1), logs[1, :, None]).solution[0]
         rows[name] = {"train_ms": times, "exponent": float(slope)}
     return rows
