@@ -6,12 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from mode_ssm.config import Backend, Direction, SSMEncoderConfig
+from mode_ssm.config import Backend, Direction, GRUEncoderConfig, SSMEncoderConfig
 from mode_ssm.errors import InputError
 from mode_ssm.models.attention import LocalAttention
 from mode_ssm.models.depthwise import depthwise_conv
 from mode_ssm.models.dropout import Dropout, ResidualDropout, keep_factors
+from mode_ssm.models.gru import GRUEncoder, reverse
 from mode_ssm.models.recompute import conv_silu, gated_projection
 from mode_ssm.models.ssm_layer import SSMLayer
 
@@ -148,3 +150,27 @@ def test_the_kernel_back_end_agrees(direction):
     mask = torch.arange(150, device="cuda")[None] < torch.tensor([150, 90], device="cuda")[:, None]
     frames = torch.randn(2, 150, 64, device="cuda").masked_fill(~mask[..., None], 0.0)
     torch.testing.assert_close(kernels(frames, mask), plain(frames, mask), rtol=1e-2, atol=1e-2)
+
+
+def test_reversal_is_by_length_and_its_own_gradient():
+    frames = torch.arange(8.0).view(2, 4, 1).requires_grad_()
+    out = reverse(frames, torch.tensor([4, 2]))
+    assert out[..., 0].tolist() == [[3, 2, 1, 0], [5, 4, 6, 7]]
+    out.backward(torch.arange(8.0).view(2, 4, 1))
+    assert frames.grad[..., 0].tolist() == [[3, 2, 1, 0], [5, 4, 6, 7]]
+
+
+def test_the_bidirectional_gru_equals_torch_on_packed_trials():
+    torch.manual_seed(0)
+    encoder = GRUEncoder(GRUEncoderConfig(width=6, layers=2)).double().eval()
+    plain = torch.nn.GRU(6, 6, 2, batch_first=True, bidirectional=True).double()
+    for suffix, direction in (("", encoder.ahead), ("_reverse", encoder.back)):
+        for index, gru in enumerate(direction):
+            for name, weight in gru.named_parameters():
+                getattr(plain, name.replace("l0", f"l{index}{suffix}")).data = weight.data
+    frames, lengths = torch.randn(3, 9, 6, dtype=torch.float64), torch.tensor([9, 4, 1])
+    packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
+    hidden, _ = pad_packed_sequence(plain(packed)[0], batch_first=True)
+    expected = encoder.norm(encoder.projection(hidden))
+    for found, exact, length in zip(encoder(frames, lengths), expected, lengths, strict=True):
+        torch.testing.assert_close(found[:length], exact[:length])

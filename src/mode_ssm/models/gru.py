@@ -1,57 +1,84 @@
 """The field's baseline encoder: a stack of gated recurrent units, causal or in both directions."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.autograd.function import once_differentiable
 
 from mode_ssm.config import Direction, GRUEncoderConfig
 from mode_ssm.models.dropout import Dropout
 
 
 class GRUEncoder(nn.Module):
-    """GRU layers (learnt initial state, orthogonal recurrent and Xavier input weights), a projection and a norm."""
+    """GRU layers (learnt initial state, orthogonal recurrent and Xavier input weights), a projection and a norm.
+
+    The backward direction of a bidirectional layer reads each trial in reverse from its own last frame.
+    """
 
     def __init__(self, config: GRUEncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.bidirectional = config.direction is Direction.bidirectional
-        directions = 2 if self.bidirectional else 1
-        self.gru = nn.GRU(
-            config.width,
-            config.width,
-            config.layers,
-            batch_first=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,
-            bidirectional=self.bidirectional,
+        width = config.width
+        directions = 2 if config.direction is Direction.bidirectional else 1
+        sizes = [width] + [directions * width] * (config.layers - 1)
+        self.ahead = nn.ModuleList(nn.GRU(size, width, batch_first=True) for size in sizes)
+        self.back = nn.ModuleList(
+            nn.GRU(size, width, batch_first=True) for size in sizes[: (directions - 1) * len(sizes)]
         )
-        self.initial = nn.Parameter(torch.zeros(directions * config.layers, 1, config.width))
+        self.initial = nn.Parameter(torch.zeros(config.layers, directions, width))
         self.dropout = Dropout(config.dropout)
-        self.projection = nn.Linear(directions * config.width, config.width)
-        self.norm = nn.LayerNorm(config.width)
-        for name, weight in self.gru.named_parameters():
-            if name.startswith("weight_hh"):
+        self.projection = nn.Linear(directions * width, width)
+        self.norm = nn.LayerNorm(width)
+        for name, weight in self.named_parameters():
+            if "weight_hh" in name:
                 nn.init.orthogonal_(weight)
-            elif name.startswith("weight_ih"):
+            elif "weight_ih" in name:
                 nn.init.xavier_uniform_(weight)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Encode (B, S, D) frames of trials with (B,) lengths; what comes out of padding frames means nothing."""
         if frames.shape[1] == 0:
             return frames
-        if not self.bidirectional:
-            return self._project(self.gru(frames, self.initial_state(len(frames)))[0])
-        packed = pack_padded_sequence(frames, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
-        hidden, _ = self.gru(packed, self.initial_state(len(frames)))
-        return self._project(pad_packed_sequence(hidden, batch_first=True, total_length=frames.shape[1])[0])
-
-    def _project(self, hidden: Tensor) -> Tensor:
-        out: Tensor = self.norm(self.projection(self.dropout(hidden)))
+        for index, ahead in enumerate(self.ahead):
+            state = self.initial[index, :, None, None].expand(-1, 1, len(frames), -1).contiguous()
+            hidden = [ahead(frames, state[0])[0]]
+            if self.back:
+                hidden.append(reverse(self.back[index](reverse(frames, lengths), state[1])[0], lengths))
+            frames = self.dropout(torch.cat(hidden, dim=-1))
+        out: Tensor = self.norm(self.projection(frames))
         return out
 
     def initial_state(self, trials: int) -> Tensor:
-        return self.initial.expand(-1, trials, -1).contiguous()
+        return self.initial[:, :1].expand(-1, trials, -1)
 
     def step(self, frame: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode the next frame (B, D) of each trial, for a causal encoder in eval mode."""
-        hidden, state = self.gru(frame[:, None], state)
-        return self._project(hidden[:, 0]), state
+        """Encode the next frame (B, D) of each trial with states (layers, B, D), for a causal encoder in eval mode."""
+        after = []
+        for layer, before in zip(self.ahead, state, strict=True):
+            frame = layer(frame[:, None], before[None].contiguous())[0][:, 0]
+            after.append(frame)
+        return self.norm(self.projection(frame)), torch.stack(after)
+
+
+def reverse(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each trial of (B, S, D) frames within its own length; padding stays where it is."""
+    out: Tensor = _Reverse.apply(frames, lengths)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Reverse(torch.autograd.Function):
+    """Its own inverse, and so its own gradient: cheaper than that of indexing, which adds where it could move."""
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor, lengths: Tensor) -> Tensor:
+        ctx.save_for_backward(lengths)
+        frame = torch.arange(frames.shape[1], device=frames.device)[None]
+        index = torch.where(frame < lengths[:, None], lengths[:, None] - 1 - frame, frame)
+        return frames[torch.arange(len(frames), device=frames.device)[:, None], index]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (lengths,) = ctx.saved_tensors
+        return reverse(grad, lengths), None
