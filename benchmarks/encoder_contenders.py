@@ -77,7 +77,9 @@ def mamba2_mixer(width: int) -> nn.Module:
     from transformers import Mamba2Config
     from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
 
-    config = Mamba2Config(hidden_size=width, num_heads=2 * width // 64, head_dim=64, state_size=64, n_groups=1)
+    config = Mamba2Config(
+        hidden_size=width, num_heads=2 * width // 64, head_dim=64, state_size=SSMEncoderConfig().state_size, n_groups=1
+    )
     return Whole(Mamba2Mixer(config, layer_idx=0), lambda inner, frames: inner(frames))
 
 
@@ -110,9 +112,9 @@ STACKS: dict[str, Callable[[int], nn.Module]] = {
 }
 SMALL: dict[str, Callable[[int], nn.Module]] = {
     "5 SSM layers, bidirectional": ssm(BI, 5),
-    "3 torch GRU layers, bidirectional, of equal parameters": gru(2, 3, 160),
+    "3 torch GRU layers, bidirectional, of equal parameters": gru(2, 3, 156),
     "5 SSM layers, dropout 0.2": ssm(BI, 5, 0.2),
-    "3 torch GRU layers, dropout 0.2": gru(2, 3, 160, 0.2),
+    "3 torch GRU layers, dropout 0.2": gru(2, 3, 156, 0.2),
 }
 CONTENDERS = LAYERS | STACKS | SMALL
 
