@@ -77,8 +77,14 @@ def mamba2_mixer(width: int) -> nn.Module:
     from transformers import Mamba2Config
     from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
 
+    ours = SSMEncoderConfig()
     config = Mamba2Config(
-        hidden_size=width, num_heads=2 * width // 64, head_dim=64, state_size=SSMEncoderConfig().state_size, n_groups=1
+        hidden_size=width,
+        num_heads=ours.expansion * width // ours.head_width,
+        head_dim=ours.head_width,
+        state_size=ours.state_size,
+        chunk_size=ours.chunk_frames,
+        n_groups=1,
     )
     return Whole(Mamba2Mixer(config, layer_idx=0), lambda inner, frames: inner(frames))
 
