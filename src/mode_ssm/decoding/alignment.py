@@ -134,5 +134,5 @@ def _by_diagonals(cells: Floats) -> Floats:
 
 def _plain(log_probs: Tensor) -> Floats:
     """As numpy float64; what is no probability, minus infinity or NaN, becomes very improbable."""
-    values = log_probs.detach().cpu().double().numpy()
-    return np.nan_to_num(values, nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
+    values: Floats = np.nan_to_num(log_probs.detach().cpu().double().numpy(), nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
+    return values
