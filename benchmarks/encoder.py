@@ -178,7 +178,7 @@ def streaming(arguments: argparse.Namespace) -> dict[str, Any]:
 def _heads(model: ModeSSM, stream: EncoderStream, piece: Tensor, predicted: Tensor) -> None:
     frames = stream.extend(piece)
     model.ctc_log_probs(frames)
-    model.join(model.joiner.encoder_projection(frames), predicted)
+    model.join(model.transducer.joiner.encoder_projection(frames), predicted)
 
 
 def parse() -> argparse.Namespace:

@@ -48,11 +48,25 @@ def test_list_indices_floats_and_choices():
     assert config.data.max_sessions == 3
 
 
-@pytest.mark.parametrize("name", sorted(p.name[:-5] for p in files("mode_ssm.conf.experiment").iterdir()))
-@pytest.mark.parametrize("choice", [f"{group}={option}" for group in CHOICES for option in CHOICES[group]])
-def test_every_experiment_fits_every_choice(name, choice):
+EXPERIMENTS = {p.name[:-5]: p.read_text() for p in files("mode_ssm.conf.experiment").iterdir()}
+FREE = [
+    (name, f"{group}={option}")
+    for name, text in sorted(EXPERIMENTS.items())
+    for group in CHOICES
+    for option in CHOICES[group]
+    if f"override /{group}:" not in text
+]
+
+
+@pytest.mark.parametrize(("name", "choice"), FREE)
+def test_every_experiment_fits_every_choice_that_it_leaves_open(name, choice):
     group, option = choice.split("=")
     assert getattr(read_settings(TrainConfig, [f"experiment={name}", choice]), group).kind == option
+
+
+def test_what_an_experiment_sets_of_its_own_choice_does_not_fit_another():
+    with pytest.raises(InputError, match="experiment/nejm_gru.*output_projection.*SSMEncoderConfig"):
+        read_settings(TrainConfig, ["experiment=nejm_gru", "encoder=ssm"])
 
 
 def test_a_later_word_beats_the_experiment():

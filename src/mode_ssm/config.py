@@ -47,7 +47,11 @@ class PreprocessorConfig:
     smoothing_sd_frames: float = 2.0  # Gaussian; 0 = none
     patch_frames: int = 14
     stride_frames: int = 4  # one encoder frame = 80 ms
-    dropout: float = 0.2
+    patch_masks: int = 0  # per trial, in training: runs of patches set to 0
+    patch_mask_max_fraction: float = 0.05  # of the trial's patches, each run
+    patch_norm: bool = False  # a layer norm of each patch, before the projection
+    projection: bool = True  # a linear map and a norm, to the encoder's width; false = it reads the patches themselves
+    dropout: float = 0.2  # of what the encoder reads; without a projection, of the features before they are cut
 
 
 @dataclass
@@ -104,6 +108,7 @@ class SSMEncoderConfig(EncoderConfig):
 @dataclass
 class GRUEncoderConfig(EncoderConfig):
     kind: str = "gru"
+    output_projection: bool = True  # dropout, a linear map and a norm after the last layer
 
 
 @dataclass
@@ -148,6 +153,13 @@ class AdditiveJoinerConfig(JoinerConfig):
     kind: str = "additive"
 
 
+@dataclass
+class NoJoinerConfig(JoinerConfig):
+    """CTC alone: neither a joiner nor a predictor is built."""
+
+    kind: str = "none"
+
+
 class RNNTScaling(StrEnum):
     sequence_length = "sequence_length"  # raw batch mean / max(mean S / 2, 1)
     sqrt = "sqrt"  # raw batch mean / max(sqrt(mean S * mean U), 1)
@@ -155,8 +167,14 @@ class RNNTScaling(StrEnum):
     none = "none"  # raw batch mean
 
 
+class CTCNormalisation(StrEnum):
+    label = "label"  # nats per label
+    trial = "trial"  # nats per trial
+
+
 @dataclass
 class LossesConfig:
+    ctc_normalisation: CTCNormalisation = CTCNormalisation.label
     rnnt_scaling: RNNTScaling = RNNTScaling.sequence_length
     fused: bool = True  # joiner and loss in one, without the (B, S, U+1, V) tensor; false = the plain reference
     clamp: float = -1.0  # bound on each transducer gradient with respect to a logit; negative = none
@@ -174,10 +192,17 @@ class OptimizerConfig:
     weight_decay: float = 1e-2
 
 
+class Decay(StrEnum):
+    cosine = "cosine"
+    step = "step"  # constant, then all at once to final_lr_fraction
+
+
 @dataclass
 class ScheduleConfig:
-    """Linear warm-up, then a cosine over all stages; counted in updates, re-warmed at each stage switch."""
+    """Linear warm-up, then a decay over all stages; counted in updates, re-warmed at each stage switch."""
 
+    decay: Decay = Decay.cosine
+    step_at: float = 0.6  # step: the fraction of all updates at which the rate falls
     warmup_updates: int = 500
     rewarm_updates: int = 100  # at the start of each later stage
     final_lr_fraction: float = 0.02
@@ -197,10 +222,17 @@ class Resume(StrEnum):
     auto = "auto"  # continue from checkpoints/last where there is one
 
 
+class Batching(StrEnum):
+    similar_lengths = "similar_lengths"  # each trial once an epoch, in batches of few sessions and like lengths
+    shuffled = "shuffled"  # each trial once an epoch, in any order
+    uniform_sessions = "uniform_sessions"  # sessions drawn evenly, and as many trials of each, with replacement
+
+
 @dataclass
 class TrainingConfig:
+    batching: Batching = Batching.similar_lengths
     batch_size: int = 64  # trials
-    sessions_per_batch: int = 4
+    sessions_per_batch: int = 4  # not for shuffled
     gradient_accumulation_steps: int = 1  # batches per update
     max_grad_norm: float = 1.0
     max_skipped_in_a_row: int = 10
@@ -366,6 +398,9 @@ class InspectConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     sample_trials: int = 200  # trials whose features are read, spread evenly over sessions and splits; 0 = none
+    picture: str | None = None  # only draw what trial or session names: FILE.png, .pdf or .svg
+    trial: str | None = None  # of the picture: t15.2023.08.11/val/trial_0003
+    session: str | None = None  # of the picture: t15.2023.08.11, its features beside T15's published statistics
 
 
 @dataclass
@@ -386,5 +421,5 @@ class SimulateConfig:
 CHOICES: dict[str, dict[str, Any]] = {
     "encoder": {"ssm": SSMEncoderConfig, "gru": GRUEncoderConfig},
     "predictor": {"stateless": StatelessPredictorConfig, "lstm": LSTMPredictorConfig},
-    "joiner": {"tanh": TanhJoinerConfig, "additive": AdditiveJoinerConfig},
+    "joiner": {"tanh": TanhJoinerConfig, "additive": AdditiveJoinerConfig, "none": NoJoinerConfig},
 }

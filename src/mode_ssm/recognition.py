@@ -30,7 +30,7 @@ def recognise(model: ModeSSM, encoded: Encoded, decoder: Decoder, options: Searc
     """Decode each trial of an encoded batch to label ids; the model is in evaluation mode."""
     if decoder is Decoder.ctc:
         return ctc_greedy(model.ctc_log_probs(encoded.frames), encoded.lengths)
-    projected: Tensor = model.joiner.encoder_projection(encoded.frames)
+    projected: Tensor = model.transducer.joiner.encoder_projection(encoded.frames)
     search = transducer_callables(model)
     if options.beam_size == 1:
         greedy = transducer_greedy(projected, encoded.lengths, search, options.max_labels_per_frame)

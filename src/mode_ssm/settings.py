@@ -31,7 +31,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
         (1, 10**9),
     ),
     **dict.fromkeys(
-        "num_workers max_cut_frames time_masks warmup_updates rewarm_updates epochs rnnt_ramp_updates seed "
+        "num_workers max_cut_frames time_masks patch_masks warmup_updates rewarm_updates epochs rnnt_ramp_updates seed "
         "attention_every".split(),
         (0, 10**9),
     ),
@@ -47,7 +47,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "order": (2, 5),
     "share": (0, 1),
     **dict.fromkeys("dropout stochastic_depth".split(), (0.0, 0.95)),
-    **dict.fromkeys("time_mask_max_fraction final_lr_fraction".split(), (0.0, 1.0)),
+    **dict.fromkeys("time_mask_max_fraction patch_mask_max_fraction final_lr_fraction step_at".split(), (0.0, 1.0)),
     **dict.fromkeys("beta1 beta2".split(), (0.0, 0.999999)),
     **dict.fromkeys("smoothing_sd_frames".split(), (0.0, 100.0)),
     **dict.fromkeys(
@@ -188,7 +188,7 @@ def _explain(error: Exception, name: str) -> str:
     if no_index:
         return no_index
     merging = re.search(r"Error merging override (\S+)", message)
-    cause = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+    cause = ": ".join(line.rstrip(".:") for line in str(error.__cause__ or error).splitlines()[:2] if line[:1] != " ")
     if not merging:
         return f"The settings do not fit together: {cause}."
     return f"{merging.group(1)} does not fit: {cause}."

@@ -30,11 +30,12 @@ class EncoderStream:
         _require_causal(model)
         self._preprocessor = model.preprocessor
         self._encoder = _for_single_frames(model.encoder)
+        self._device = model.ctc_head.weight.device
         self.start(session_index)
 
     def start(self, session_index: int) -> None:
         """Begin a new trial."""
-        device = self._preprocessor.patches.weight.device
+        device = self._device
         self._session = torch.tensor([session_index], device=device)
         empty = torch.zeros(0, self._preprocessor.config.num_channels, device=device)
         self._recent = empty  # unsmoothed frames that smoothing still looks at

@@ -4,25 +4,64 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
+from mode_ssm.config import Batching
 from mode_ssm.data.dataset import TrialEntry
 
 LENGTH_JITTER = 0.05  # relative; what is batched together changes from epoch to epoch at this cost in padding
 
 
 def epoch_batches(
-    entries: Sequence[TrialEntry], *, batch_size: int, sessions_per_batch: int, seed: int, epoch: int
+    entries: Sequence[TrialEntry],
+    *,
+    batching: Batching = Batching.similar_lengths,
+    batch_size: int,
+    sessions_per_batch: int,
+    seed: int,
+    epoch: int,
 ) -> list[list[int]]:
-    """Each trial once: batches of up to `batch_size` indices, of up to `sessions_per_batch` sessions, of like length.
+    """The batches of an epoch, of up to `batch_size` indices; of up to `sessions_per_batch` sessions unless shuffled.
+
+    Where sessions are drawn evenly, an epoch has as many batches as it takes to hold each trial once.
+    """
+    rng = random.Random(f"{seed}, {epoch}")
+    match batching:
+        case Batching.similar_lengths:
+            return _similar_lengths(entries, batch_size, sessions_per_batch, rng)
+        case Batching.shuffled:
+            order = list(range(len(entries)))
+            rng.shuffle(order)
+            return _cut(order, _even_sizes(len(order), batch_size))
+        case Batching.uniform_sessions:
+            sessions = _by_session(entries)
+            return [
+                _from_uniform_sessions(sessions, size, sessions_per_batch, rng)
+                for size in _even_sizes(len(entries), batch_size)
+            ]
+
+
+def _by_session(entries: Sequence[TrialEntry]) -> list[list[int]]:
+    by_session: dict[str, list[int]] = defaultdict(list)
+    for index, entry in enumerate(entries):
+        by_session[entry.key.session].append(index)
+    return list(by_session.values())
+
+
+def _from_uniform_sessions(sessions: list[list[int]], size: int, of_sessions: int, rng: random.Random) -> list[int]:
+    """`size` trials of a few sessions, as many of each within one, any trial of a session as likely as another."""
+    drawn = rng.sample(sessions, min(of_sessions, len(sessions), size))
+    return [rng.choice(drawn[place % len(drawn)]) for place in range(size)]
+
+
+def _similar_lengths(
+    entries: Sequence[TrialEntry], batch_size: int, sessions_per_batch: int, rng: random.Random
+) -> list[list[int]]:
+    """Each trial once, in batches of few sessions and like lengths.
 
     The sessions are shuffled and cut into runs of `sessions_per_batch`; a run's trials are sorted by jittered length
     and cut into batches; the batches are shuffled. There are ceil(trials / batch_size) batches, of one size within 1,
     except where so few sessions hold fewer trials than that: then the number of batches may differ between epochs.
     """
-    rng = random.Random(f"{seed}, {epoch}")
-    by_session: dict[str, list[int]] = defaultdict(list)
-    for index, entry in enumerate(entries):
-        by_session[entry.key.session].append(index)
-    sessions = list(by_session.values())
+    sessions = _by_session(entries)
     rng.shuffle(sessions)
     for trials in sessions:
         rng.shuffle(trials)

@@ -27,8 +27,8 @@ class UpdateSize(NamedTuple):
         return UpdateSize(*(a + b for a, b in zip(self, other, strict=True)))
 
 
-def ctc_nats_per_label(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
-    """CTC of each trial divided by its number of labels (at least 1).
+def ctc_nats(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
+    """CTC of each trial.
 
     Args:
         log_probs: (B, S, V); labels: (B, U); the lengths: (B,).
@@ -36,8 +36,13 @@ def ctc_nats_per_label(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor,
     Returns:
         (B,); infinite where the labels do not fit into the frames.
     """
-    nats = ctc_loss(log_probs.transpose(0, 1), labels, frame_lengths, label_lengths, blank=BLANK, reduction="none")
-    return nats / label_lengths.clamp(min=1)
+    log_probs = log_probs.transpose(0, 1)
+    return ctc_loss(log_probs, labels, frame_lengths, label_lengths, blank=BLANK, reduction="none")
+
+
+def ctc_nats_per_label(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
+    """CTC of each trial divided by its number of labels (at least 1); the arguments are those of `ctc_nats`."""
+    return ctc_nats(log_probs, labels, frame_lengths, label_lengths) / label_lengths.clamp(min=1)
 
 
 def rnnt_divisor(scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize) -> Tensor:

@@ -1,4 +1,4 @@
-"""The choice of an encoder: frames (B, S, D) in, frames (B, S, D) out."""
+"""The choice of an encoder: frames (B, S, input width) in, frames (B, S, D) out."""
 
 from mode_ssm.config import EncoderConfig, GRUEncoderConfig, SSMEncoderConfig
 from mode_ssm.errors import InputError
@@ -8,14 +8,24 @@ from mode_ssm.models.ssm_encoder import SSMEncoder
 Encoder = SSMEncoder | GRUEncoder
 
 
-def build_encoder(config: EncoderConfig) -> Encoder:
+def build_encoder(config: EncoderConfig, input_width: int | None = None) -> Encoder:
     """Make the encoder that the settings ask for.
 
+    Args:
+        config: of one of the choices.
+        input_width: of the frames that come in; None = the encoder's own.
+
     Raises:
-        InputError: when `encoder` is not one of the choices.
+        InputError: when `encoder` is not one of the choices, or cannot read frames of that width.
     """
+    input_width = input_width or config.width
+    if isinstance(config, GRUEncoderConfig):
+        return GRUEncoder(config, input_width)
+    if input_width != config.width:
+        raise InputError(
+            f"The encoder is {config.width} wide and the patches {input_width}, and encoder={config.kind} reads frames "
+            "of its own width; set preprocessor.projection=true, or encoder=gru, which reads any width."
+        )
     if isinstance(config, SSMEncoderConfig):
         return SSMEncoder(config)
-    if isinstance(config, GRUEncoderConfig):
-        return GRUEncoder(config)
     raise InputError(f"encoder.kind={config.kind} is not an encoder; choose encoder=ssm or encoder=gru.")

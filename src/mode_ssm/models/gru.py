@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from mode_ssm.config import Direction, GRUEncoderConfig
+from mode_ssm.errors import InputError
 from mode_ssm.models.dropout import Dropout
 
 
@@ -14,22 +15,34 @@ class GRUEncoder(nn.Module):
     """GRU layers (learnt initial state, orthogonal recurrent and Xavier input weights), a projection and a norm.
 
     The backward direction of a bidirectional layer reads each trial in reverse from its own last frame.
+
+    Args:
+        config: sizes; the projection and norm can be left out, as in the NEJM baseline (Card et al. 2024).
+        input_width: of the frames that come in; None = as wide as the encoder.
+
+    Raises:
+        InputError: for two directions without the projection that brings them to one width.
     """
 
-    def __init__(self, config: GRUEncoderConfig) -> None:
+    def __init__(self, config: GRUEncoderConfig, input_width: int | None = None) -> None:
         super().__init__()
         self.config = config
         width = config.width
         directions = 2 if config.direction is Direction.bidirectional else 1
-        sizes = [width] + [directions * width] * (config.layers - 1)
+        if directions == 2 and not config.output_projection:
+            raise InputError(
+                "encoder.output_projection=false leaves a bidirectional encoder twice as wide as encoder.width; set "
+                "encoder.direction=causal, or encoder.output_projection=true."
+            )
+        sizes = [input_width or width] + [directions * width] * (config.layers - 1)
         self.ahead = nn.ModuleList(nn.GRU(size, width, batch_first=True) for size in sizes)
         self.back = nn.ModuleList(
             nn.GRU(size, width, batch_first=True) for size in sizes[: (directions - 1) * len(sizes)]
         )
         self.initial = nn.Parameter(torch.zeros(config.layers, directions, width))
         self.dropout = Dropout(config.dropout)
-        self.projection = nn.Linear(directions * width, width)
-        self.norm = nn.LayerNorm(width)
+        self.projection = nn.Linear(directions * width, width) if config.output_projection else None
+        self.norm = nn.LayerNorm(width) if config.output_projection else None
         for name, weight in self.named_parameters():
             if "weight_hh" in name:
                 nn.init.orthogonal_(weight)
@@ -39,13 +52,20 @@ class GRUEncoder(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Encode (B, S, D) frames of trials with (B,) lengths; what comes out of padding frames means nothing."""
         if frames.shape[1] == 0:
-            return frames
+            return frames.new_zeros(len(frames), 0, self.config.width)
         for index, ahead in enumerate(self.ahead):
             state = self.initial[index, :, None, None].expand(-1, 1, len(frames), -1).contiguous()
             hidden = [ahead(frames, state[0])[0]]
             if self.back:
                 hidden.append(reverse(self.back[index](reverse(frames, lengths), state[1])[0], lengths))
-            frames = self.dropout(torch.cat(hidden, dim=-1))
+            frames = torch.cat(hidden, dim=-1) if self.back else hidden[0]
+            if self.projection is not None or index + 1 < len(self.ahead):
+                frames = self.dropout(frames)
+        return self._output(frames)
+
+    def _output(self, frames: Tensor) -> Tensor:
+        if self.projection is None or self.norm is None:
+            return frames
         out: Tensor = self.norm(self.projection(frames))
         return out
 
@@ -58,7 +78,7 @@ class GRUEncoder(nn.Module):
         for layer, before in zip(self.ahead, state, strict=True):
             frame = layer(frame[:, None], before[None].contiguous())[0][:, 0]
             after.append(frame)
-        return self.norm(self.projection(frame)), torch.stack(after)
+        return self._output(frame), torch.stack(after)
 
 
 def reverse(frames: Tensor, lengths: Tensor) -> Tensor:

@@ -50,4 +50,4 @@ def build_joiner(config: JoinerConfig, encoder_width: int, predictor_width: int)
             return TanhJoiner(config, encoder_width, predictor_width)
         case AdditiveJoinerConfig():
             return AdditiveJoiner(encoder_width, predictor_width)
-    raise InputError(f"joiner.kind={config.kind} is not a joiner; choose joiner=tanh or joiner=additive.")
+    raise InputError(f"joiner.kind={config.kind} is not a joiner; choose joiner=tanh, additive or none.")

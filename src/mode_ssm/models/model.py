@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import ModelConfig
+from mode_ssm.config import ModelConfig, NoJoinerConfig
+from mode_ssm.errors import InputError
 from mode_ssm.models.encoder import build_encoder
-from mode_ssm.models.joiner import build_joiner
-from mode_ssm.models.predictor import State, build_predictor
+from mode_ssm.models.joiner import Joiner, build_joiner
+from mode_ssm.models.predictor import Predictor, State, build_predictor
 from mode_ssm.models.preprocessor import Preprocessor
 from mode_ssm.phonemes import NUM_CLASSES
 
@@ -26,8 +27,13 @@ class TransducerInputs(NamedTuple):
     predictor: Tensor  # (B, U+1, J)
 
 
+class Transducer(NamedTuple):
+    predictor: Predictor
+    joiner: Joiner
+
+
 class ModeSSM(nn.Module):
-    """A brain-to-text network with two heads over one encoder.
+    """A brain-to-text network with two heads over one encoder; of the CTC head alone where `joiner` is none.
 
     Args:
         config: sizes and kinds of the parts.
@@ -38,10 +44,24 @@ class ModeSSM(nn.Module):
         super().__init__()
         width = config.encoder.width
         self.preprocessor = Preprocessor(config.preprocessor, num_sessions=num_sessions, width=width)
-        self.encoder = build_encoder(config.encoder)
+        self.encoder = build_encoder(config.encoder, self.preprocessor.width)
         self.ctc_head = nn.Linear(width, NUM_CLASSES)
-        self.predictor = build_predictor(config.predictor)
-        self.joiner = build_joiner(config.joiner, width, config.predictor.width)
+        has_transducer = not isinstance(config.joiner, NoJoinerConfig)
+        self.predictor = build_predictor(config.predictor) if has_transducer else None
+        self.joiner = build_joiner(config.joiner, width, config.predictor.width) if has_transducer else None
+
+    @property
+    def transducer(self) -> Transducer:
+        """What joins the encoder for the transducer's head.
+
+        Raises:
+            InputError: where there is none.
+        """
+        if self.predictor is None or self.joiner is None:
+            raise InputError(
+                "This network has no transducer (joiner=none): choose the decoder ctc, or train one with joiner=tanh."
+            )
+        return Transducer(self.predictor, self.joiner)
 
     def encode(self, batch: Batch) -> Encoded:
         """Features of a batch to encoder frames; a trial's frames do not depend on the other trials."""
@@ -55,23 +75,23 @@ class ModeSSM(nn.Module):
 
     def transducer_inputs(self, frames: Tensor, labels: Tensor) -> TransducerInputs:
         """Encoder frames (B, S, D) and labels (B, U) to the two sides of the joiner."""
-        return TransducerInputs(
-            self.joiner.encoder_projection(frames), self.joiner.predictor_projection(self.predictor(labels))
-        )
+        predictor, joiner = self.transducer
+        return TransducerInputs(joiner.encoder_projection(frames), joiner.predictor_projection(predictor(labels)))
 
     # The three callables of transducer search.
 
     def initial(self, hypotheses: int) -> State:
-        return self.predictor.initial_state(hypotheses)
+        return self.transducer.predictor.initial_state(hypotheses)
 
     def predict(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
         """(N,) labels to (N, J) and the next state of the predictor."""
-        output, state = self.predictor.step(labels, state)
-        return self.joiner.predictor_projection(output), state
+        predictor, joiner = self.transducer
+        output, state = predictor.step(labels, state)
+        return joiner.predictor_projection(output), state
 
     def join(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """Projected (N, J) and (N, J) to (N, V) log-probabilities."""
-        return _log_softmax(self.joiner.logits(encoder, predictor))
+        return _log_softmax(self.transducer.joiner.logits(encoder, predictor))
 
 
 def _log_softmax(logits: Tensor) -> Tensor:

@@ -32,6 +32,12 @@ def project_patches(features: Tensor, weight: Tensor, bias: Tensor, *, patch: in
     return out
 
 
+def cut_patches(features: Tensor, *, patch: int, stride: int) -> Tensor:
+    """(B, T, C) to (B, S, patch * C): the patches themselves, in memory of their own."""
+    out: Tensor = _Cut.apply(features.contiguous(), patch, stride)  # type: ignore[no-untyped-call]
+    return out
+
+
 def _patches(features: Tensor, patch: int, stride: int) -> Tensor:
     """(B, T, C), each trial contiguous, to (B, S, patch * C), as an overlapping view."""
     trials, frames, channels = features.shape
@@ -65,6 +71,21 @@ class _PatchProjection(torch.autograd.Function):
             if dfeatures is not None:
                 _overlap_add(dfeatures[part], grad[part] @ weight, patch, stride)
         return dfeatures, dweight, grad.sum((0, 1)), None, None
+
+
+class _Cut(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, patch: int, stride: int) -> Tensor:
+        ctx.sizes = features.shape, patch, stride
+        return _patches(features, patch, stride).clone(memory_format=torch.contiguous_format)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        shape, patch, stride = ctx.sizes
+        dfeatures = grad.new_zeros(shape)
+        _overlap_add(dfeatures, grad, patch, stride)
+        return dfeatures, None, None
 
 
 def _overlap_add(features: Tensor, patches: Tensor, patch: int, stride: int) -> None:

@@ -2,13 +2,15 @@
 
 from typing import TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
 from mode_ssm.config import PreprocessorConfig, SessionLayer
 from mode_ssm.models.dropout import Dropout
-from mode_ssm.models.patches import project_patches
+from mode_ssm.models.masking import random_runs
+from mode_ssm.models.patches import cut_patches, project_patches
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
 
@@ -48,8 +50,11 @@ class Preprocessor(nn.Module):
                 rank=config.session_rank,
             )
         )
-        self.patches = nn.Linear(config.patch_frames * config.num_channels, width)
-        self.norm = nn.LayerNorm(width)
+        patch = config.patch_frames * config.num_channels
+        self.width = width if config.projection else patch  # of the frames
+        self.patch_norm = nn.LayerNorm(patch) if config.patch_norm else None
+        self.patches = nn.Linear(patch, width) if config.projection else None
+        self.norm = nn.LayerNorm(width) if config.projection else None
         self.dropout = Dropout(config.dropout)
 
     def encoder_frames(self, frames: Frames) -> Frames:
@@ -61,7 +66,10 @@ class Preprocessor(nn.Module):
         features = features.masked_fill(~mask[..., None], 0.0)
         if self.smoothing is not None:
             features = self.smoothing(features, mask)
-        return self.project(self.correct(features, session_index)), self.encoder_frames(frame_lengths)
+        features, lengths = self.correct(features, session_index), self.encoder_frames(frame_lengths)
+        if self.patches is None:
+            features = self.dropout(features)
+        return self.project(features, self._hidden(lengths, features.shape[1])), lengths
 
     def correct(self, features: Tensor, session_index: Tensor) -> Tensor:
         """Apply the session's map and the softsign to (B, T, C) features, each frame for itself."""
@@ -69,16 +77,26 @@ class Preprocessor(nn.Module):
             features = self.session(features, session_index)
         return F.softsign(features) if self.config.softsign else features
 
-    def project(self, features: Tensor) -> Tensor:
-        """Turn (B, T, C) corrected features into (B, S, D) frames."""
+    def project(self, features: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Turn (B, T, C) corrected features into (B, S, D) frames; patches where (B, S) `hidden` is true are 0."""
         if features.shape[1] < self.config.patch_frames:
-            return features.new_zeros(features.shape[0], 0, self.patches.out_features)
-        frames = project_patches(
-            features,
-            self.patches.weight,
-            self.patches.bias,
-            patch=self.config.patch_frames,
-            stride=self.config.stride_frames,
-        )
-        out: Tensor = self.dropout(self.norm(frames))
-        return out
+            return features.new_zeros(features.shape[0], 0, self.width)
+        patch, stride = self.config.patch_frames, self.config.stride_frames
+        if self.patches is not None and self.patch_norm is None:
+            weight, bias = self.patches.weight, self.patches.bias
+            frames = project_patches(features, weight, bias, patch=patch, stride=stride)
+            if hidden is not None:
+                frames = torch.where(hidden[..., None], bias.to(frames.dtype), frames)
+        else:
+            frames = cut_patches(features, patch=patch, stride=stride)
+            frames = frames if hidden is None else frames.masked_fill(hidden[..., None], 0.0)
+            frames = frames if self.patch_norm is None else self.patch_norm(frames)
+            frames = frames if self.patches is None else self.patches(frames)
+        return frames if self.norm is None else self.dropout(self.norm(frames))
+
+    def _hidden(self, lengths: Tensor, frames: int) -> Tensor | None:
+        """Which patches of a padded batch of `frames` feature frames to hide, (B, S)."""
+        if not self.training or self.config.patch_masks == 0:
+            return None
+        count, fraction = self.config.patch_masks, self.config.patch_mask_max_fraction
+        return random_runs(lengths, self.encoder_frames(frames), count=count, max_fraction=fraction)

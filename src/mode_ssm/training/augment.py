@@ -1,10 +1,10 @@
 """Noise, offsets, cuts and time masks on training features, drawn from torch's global generator."""
 
 import torch
-from torch import Tensor
 
 from mode_ssm.batch import Batch, length_mask
 from mode_ssm.config import AugmentationConfig
+from mode_ssm.models.masking import random_runs
 
 
 def augment(batch: Batch, config: AugmentationConfig) -> Batch:
@@ -20,20 +20,10 @@ def augment(batch: Batch, config: AugmentationConfig) -> Batch:
     if config.constant_offset_sd > 0:
         features = features + config.constant_offset_sd * features.new_empty(trials, 1, channels).normal_()
     if config.time_masks > 0:
-        features = features.masked_fill(_time_masks(lengths, frames, config)[..., None], 0.0)
+        hidden = random_runs(lengths, frames, count=config.time_masks, max_fraction=config.time_mask_max_fraction)
+        features = features.masked_fill(hidden[..., None], 0.0)
     if config.max_cut_frames > 0:
         cut = int(torch.randint(0, config.max_cut_frames + 1, ()))
         features, lengths = features[:, cut:], lengths - cut
     features = features * length_mask(lengths, features.shape[1])[..., None]
     return batch._replace(features=features, frame_lengths=lengths)
-
-
-def _time_masks(lengths: Tensor, frames: int, config: AugmentationConfig) -> Tensor:
-    """(B, T), true where a frame is hidden: masks of U{0 .. fraction * length} frames at random places."""
-    device, shape = lengths.device, (len(lengths), config.time_masks)
-    limit = (lengths * config.time_mask_max_fraction).floor()[:, None]
-    width = (torch.rand(shape, device=device) * (limit + 1)).floor()
-    start = (torch.rand(shape, device=device) * (lengths[:, None] - width + 1)).floor()
-    at = torch.arange(frames, device=device)[None, None]
-    hidden = (at >= start[..., None]) & (at < (start + width)[..., None])
-    return hidden.any(dim=1)

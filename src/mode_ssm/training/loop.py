@@ -27,7 +27,7 @@ from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
 from mode_ssm.training.resume import find_resumable
 from mode_ssm.training.run_folder import RunFolder
-from mode_ssm.training.schedule import learning_rate, transducer_weight
+from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
 from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
 from mode_ssm.training.stopping import StopRequest
 from mode_ssm.training.update import Update, run_update
@@ -43,6 +43,7 @@ def train(config: TrainConfig) -> Path:
         InputError: for data or settings that cannot be trained on, and after too many skipped updates in a row.
         SystemExit: 143, after a checkpoint was saved, when the process is told to stop (SIGTERM or Ctrl-C).
     """
+    check_stages(config)
     fabric = start_fabric(config.training)
     folder = RunFolder(config)
     splits = open_splits(config)
@@ -122,6 +123,7 @@ class Trainer:
         training = self.config.training
         plan = epoch_batches(
             self.splits.train.entries,
+            batching=training.batching,
             batch_size=training.batch_size,
             sessions_per_batch=training.sessions_per_batch,
             seed=training.seed,

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import LossesConfig
+from mode_ssm.config import CTCNormalisation, LossesConfig
 from mode_ssm.losses import additive_rnnt_loss, fused_rnnt_loss, rnnt_loss
-from mode_ssm.losses.objective import UpdateSize, ctc_nats_per_label, rnnt_divisor
+from mode_ssm.losses.objective import UpdateSize, ctc_nats, ctc_nats_per_label, rnnt_divisor
 from mode_ssm.models.joiner import TanhJoiner
 from mode_ssm.models.model import ModeSSM, TransducerInputs
 
@@ -23,7 +23,7 @@ class LossTerms(NamedTuple):
     """A batch's share of the update: summed over an update's batches these are the update's means."""
 
     total: Tensor
-    ctc: Tensor  # nats per label
+    ctc: Tensor  # nats per label, or as losses.ctc_normalisation says
     rnnt: Tensor  # scaled
     rnnt_raw: Tensor  # nats per trial
 
@@ -54,7 +54,8 @@ def batch_losses(
     zero = frames.new_zeros((), dtype=torch.float32)
     ctc = rnnt = rnnt_raw = zero
     if log_probs is not None:
-        ctc = ctc_nats_per_label(log_probs, batch.labels, lengths, batch.label_lengths).sum() / size.trials
+        ctc_loss = ctc_nats_per_label if config.ctc_normalisation is CTCNormalisation.label else ctc_nats
+        ctc = ctc_loss(log_probs, batch.labels, lengths, batch.label_lengths).sum() / size.trials
     if sides is not None:
         raw = transducer_nats(model, sides, batch, lengths, config)
         divisor = rnnt_divisor(config.rnnt_scaling, batch.label_lengths, size).to(raw)
@@ -66,7 +67,7 @@ def transducer_nats(
     model: ModeSSM, sides: TransducerInputs, batch: Batch, lengths: Tensor, config: LossesConfig
 ) -> Tensor:
     """Raw RNN-T nats of each trial, (B,)."""
-    joiner = model.joiner
+    joiner = model.transducer.joiner
     targets, u_lengths = batch.labels, batch.label_lengths
     options = _Options(reduction="none", clamp=config.clamp, fastemit_lambda=config.fastemit_lambda)
     if not config.fused:

@@ -12,6 +12,7 @@ from mode_ssm.training.splits import Splits
 FIXED = (
     "preprocessor.",
     *(f"{part}." for part in CHOICES),
+    "training.batching",
     "training.batch_size",
     "training.sessions_per_batch",
     "training.gradient_accumulation_steps",

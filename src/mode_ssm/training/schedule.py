@@ -2,22 +2,40 @@
 
 import math
 
-from mode_ssm.config import ScheduleConfig, StageConfig
+from mode_ssm.config import Decay, NoJoinerConfig, ScheduleConfig, StageConfig, TrainConfig
+from mode_ssm.errors import InputError
 
 
 def learning_rate(
     peak: float, schedule: ScheduleConfig, *, update: int, total: int, stage: int, update_in_stage: int
 ) -> float:
-    """Linear warm-up to `peak`, cosine to `final_lr_fraction * peak` over all stages, re-warmed at a stage switch.
+    """Linear warm-up to `peak`, then a cosine or a step to `final_lr_fraction * peak`, re-warmed at a stage switch.
 
     Args:
         update, total: updates done, and in all, over all stages.
         stage, update_in_stage: counted from 0.
     """
     floor = schedule.final_lr_fraction
-    cosine = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(update / max(total, 1), 1.0)))
+    done = min(update / max(total, 1), 1.0)
+    match schedule.decay:
+        case Decay.cosine:
+            fraction = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+        case Decay.step:
+            fraction = 1.0 if done < schedule.step_at else floor
     warm = schedule.rewarm_updates if stage else schedule.warmup_updates
-    return peak * cosine * min((update_in_stage + 1) / max(warm, 1), 1.0)
+    return peak * fraction * min((update_in_stage + 1) / max(warm, 1), 1.0)
+
+
+def check_stages(config: TrainConfig) -> None:
+    """Hold the stages against the network before any time is spent on them.
+
+    Raises:
+        InputError: for a stage that trains a transducer that is not there.
+    """
+    for index, stage in enumerate(config.training.stages):
+        if stage.rnnt_weight > 0 and isinstance(config.joiner, NoJoinerConfig):
+            key = f"training.stages.{index}.rnnt_weight"
+            raise InputError(f"{key}={stage.rnnt_weight} but joiner=none; set it to 0, or choose joiner=tanh.")
 
 
 def transducer_weight(stage: StageConfig, update_in_stage: int) -> float:

@@ -39,7 +39,7 @@ class Ensemble:
     @property
     def transducer(self) -> TransducerCallables:
         networks = [recogniser.model for recogniser in self.recognisers]
-        widths = [network.joiner.encoder_projection.out_features for network in networks]
+        widths = [network.transducer.joiner.encoder_projection.out_features for network in networks]
         return average_transducers([transducer_callables(network) for network in networks], widths)
 
     @torch.no_grad()
@@ -86,7 +86,7 @@ class Ensemble:
         ctc = average_log_probs([network.ctc_log_probs(frames) for network, frames in pairs]).cpu().numpy()
         projected = encoded.frames.new_zeros(*encoded.frames.shape[:2], 0)
         if for_transducer:
-            projected = torch.cat([network.joiner.encoder_projection(frames) for network, frames in pairs], dim=-1)
+            projected = torch.cat([network.transducer.joiner.encoder_projection(f) for network, f in pairs], dim=-1)
         rows = zip(batch.keys, batch.sentences, references(batch), encoded.lengths.tolist(), strict=True)
         return [
             SpokenTrial(key, sentence, labels, ctc[row, :size], projected[row, :size])
