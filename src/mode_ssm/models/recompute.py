@@ -1,7 +1,7 @@
 """Two stretches of a state-space layer with a backward of their own.
 
-Each stands for a chain of plain operations, named in its docstring, keeps its inputs instead of every step of the chain,
-and works through a batch in parts, so that the steps in between stay in the cache.
+Each stands for a chain of plain operations, named in its docstring, keeps little more than its inputs instead of every
+step of the chain, and works through a batch in parts, so that the steps in between stay in the cache.
 """
 
 from collections.abc import Callable
@@ -36,19 +36,19 @@ def gated_projection(y: Tensor, gate: Tensor, weight: Tensor) -> Tensor:
 class _ConvSiLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor, past: int) -> Tensor:
-        ctx.save_for_backward(frames, weight, bias)
+        before = depthwise_conv(frames, weight, past=past, future=weight.shape[1] - 1 - past, bias=bias)
+        ctx.save_for_backward(frames, weight, before)
         ctx.past = past
-        return F.silu(depthwise_conv(frames, weight, past=past, future=weight.shape[1] - 1 - past, bias=bias))
+        return F.silu(before)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        frames, weight, bias = ctx.saved_tensors
+        frames, weight, before = ctx.saved_tensors
         dframes, dweight, dbias = torch.empty_like(frames), torch.zeros_like(weight), torch.zeros_like(weight[:, 0])
         ahead = weight.shape[1] - 1 - ctx.past
         for part in parts(frames, frames[0].numel()):
-            before = depthwise_conv(frames[part], weight, past=ctx.past, future=ahead, bias=bias)
-            dbefore = torch.ops.aten.silu_backward(grad[part], before)
+            dbefore = torch.ops.aten.silu_backward(grad[part], before[part])
             dframes[part] = depthwise_conv(dbefore, weight.flip(1), past=ahead, future=ctx.past)
             dweight += _correlation(dbefore, frames[part], ctx.past, ahead)
             dbias += dbefore.flatten(0, 1).sum(0)
