@@ -20,6 +20,7 @@ from mode_ssm.data.statistics import FeatureStatistics, feature_statistics
 from mode_ssm.errors import InputError
 from mode_ssm.inspection_print import print_findings
 from mode_ssm.models.preprocessor import encoder_frames
+from mode_ssm.pictures import draw_picture
 
 USUAL_SD = (0.2, 5.0)  # of a z-scored channel over a sample of trials
 
@@ -40,11 +41,14 @@ class Findings:
 
 
 def inspect(config: InspectConfig) -> int:
-    """Print what is found; returns the exit status: 0, or 1 where something is wrong.
+    """Print what is found; returns the exit status: 0, or 1 where something is wrong. Or draw the picture asked for.
 
     Raises:
-        InputError: where there is no data root, or no session file in it.
+        InputError: where there is no data root, or no session file in it, or nothing that can be drawn.
     """
+    if config.picture or config.trial or config.session:
+        print(f"Written: {draw_picture(config)}")
+        return 0
     findings = examine(config)
     print_findings(findings)
     return 1 if findings.problems else 0

@@ -58,15 +58,16 @@ class FeatureStatistics:
         centred = features - features.mean(axis=0)
         square = np.einsum("tc,tc->c", centred, centred)
         moving = square > 0
-        self._lag.append(float((np.einsum("tc,tc->c", centred[1:], centred[:-1])[moving] / square[moving]).mean()))
+        if moving.any():
+            self._lag.append(float((np.einsum("tc,tc->c", centred[1:], centred[:-1])[moving] / square[moving]).mean()))
         half = features.shape[1] // 2
         if half % _ARRAY_ELECTRODES == 0:
-            self._electrodes.append(_mean_correlation(centred[:, :half], centred[:, half:]))
+            self._electrodes += _mean_correlation(centred[:, :half], centred[:, half:])
             means = centred.reshape(len(centred), -1, _ARRAY_ELECTRODES).mean(axis=2)
-            self._arrays.append(_mean_correlation(*np.split(means, 2, axis=1)))
+            self._arrays += _mean_correlation(*np.split(means, 2, axis=1))
 
     def values(self) -> dict[str, float]:
-        """By the names of PUBLISHED; correlations are means over trials and channels."""
+        """By the names of PUBLISHED; correlations are means over trials and channels, absent where nothing varies."""
         mean = self._sum / self._count
         values = {
             "feature mean": mean,
@@ -74,16 +75,17 @@ class FeatureStatistics:
             "feature median": float(_EDGES[np.searchsorted(np.cumsum(self.histogram), self.histogram.sum() / 2)]),
             "feature min": self._low,
             "feature max": self._high,
-            "lag-1 autocorrelation of a channel": float(np.mean(self._lag)),
         }
-        if self._arrays:
-            values["crossings against power, array means"] = float(np.mean(self._arrays))
-            values["crossings against power, one electrode"] = float(np.mean(self._electrodes))
-        return values
+        correlations = {
+            "lag-1 autocorrelation of a channel": self._lag,
+            "crossings against power, array means": self._arrays,
+            "crossings against power, one electrode": self._electrodes,
+        }
+        return values | {name: float(np.mean(found)) for name, found in correlations.items() if found}
 
 
-def _mean_correlation(x: FloatArray, y: FloatArray) -> float:
-    """Of equal columns that are centred, over the columns that vary."""
+def _mean_correlation(x: FloatArray, y: FloatArray) -> list[float]:
+    """Of equal columns that are centred, over the columns that vary in both; empty where none does."""
     norm = np.sqrt(np.einsum("tc,tc->c", x, x) * np.einsum("tc,tc->c", y, y))
     varying = norm > 0
-    return float((np.einsum("tc,tc->c", x, y)[varying] / norm[varying]).mean())
+    return [float((np.einsum("tc,tc->c", x, y)[varying] / norm[varying]).mean())] if varying.any() else []
