@@ -410,7 +410,8 @@ class SimulateConfig:
     out: str = MISSING  # the data root to write
     preset: str = "small"  # demo, small or t15
     seed: int = 0
-    max_sessions: int | None = None  # the first N in date order; null = all of the preset
+    sessions: list[int] | None = None  # which, counted from 1 in date order, such as [1,2,45]; null = all
+    max_sessions: int | None = None  # the first N of them; null = all
     labels: str | None = None  # a CSV of session, split, block, trial, phonemes, sentence; null = the package's own
     lexicon: str | None = None  # a CMU-format dictionary; null = the package's own
     drift_days: float = 400.0  # after so many days 1/e of an electrode's tuning is left

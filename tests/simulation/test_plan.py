@@ -9,6 +9,7 @@ import pytest
 from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
 from mode_ssm.phonemes import to_ids
+from mode_ssm.settings import read_settings
 from mode_ssm.simulation.labels import read_labels
 from mode_ssm.simulation.plan import BLOCK_TRIALS, plan_sessions
 from mode_ssm.simulation.presets import PRESETS
@@ -128,3 +129,19 @@ def test_a_broken_or_missing_gzip_file_is_named(tmp_path: Path) -> None:
 def test_an_unknown_preset_is_named() -> None:
     with pytest.raises(InputError, match="There is no preset 'big'; set preset to one of demo, small, t15"):
         plan_sessions(SimulateConfig(out="", preset="big"))
+
+
+def test_sessions_are_chosen_by_their_number_in_date_order(tmp_path: Path) -> None:
+    every = plan_sessions(SimulateConfig(out="", preset="small"))[1]
+    chosen = read_settings(SimulateConfig, ["out=x", "preset=small", "sessions=[8,2,2]"])
+    assert plan_sessions(chosen)[1] == [every[1], every[7]]
+    chosen.max_sessions = 1
+    assert plan_sessions(chosen)[1] == [every[1]]
+    path = tmp_path / "labels.csv"
+    later = GOOD.replace("08.11", "08.13")
+    path.write_text(HEADER + later + GOOD)
+    labelled = SimulateConfig(out="", labels=str(path), sessions=[2])
+    assert [session.name for session in plan_sessions(labelled)[1]] == ["t15.2023.08.13"]
+    for number in (0, 9):
+        with pytest.raises(InputError, match=f"sessions names number {number}; they are counted from 1 to 8 in date"):
+            plan_sessions(SimulateConfig(out="", preset="small", sessions=[1, number]))

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from mode_ssm.config import SimulateConfig
+from mode_ssm.errors import InputError
 from mode_ssm.simulation.corpus import SentenceSource
 from mode_ssm.simulation.labels import PlannedTrial, read_labels, session_day
 from mode_ssm.simulation.lexicon import LEXICON, read_lexicon
@@ -17,6 +19,7 @@ from mode_ssm.simulation.streams import Stream, random_stream
 BLOCK_TRIALS = 50  # at most
 PARTICIPANT = "t15"
 
+Session = TypeVar("Session")
 Place = tuple[str, int, int]  # split, block, number in the block and split
 
 
@@ -35,16 +38,27 @@ def plan_sessions(config: SimulateConfig) -> tuple[Preset, list[PlannedSession]]
     """Everything that will be recorded, in date order.
 
     Raises:
-        InputError: on an unknown preset, labels or a lexicon that cannot be read, or a word without pronunciation.
+        InputError: on an unknown preset, labels or a lexicon that cannot be read, a word without pronunciation, or a
+            session that there is not.
     """
     preset = find_preset(config.preset)
     source = SentenceSource(read_lexicon(Path(config.lexicon) if config.lexicon else LEXICON), preset.sentences)
     if config.labels:
         sizes = {f"{PARTICIPANT}.{size.date}": size for size in preset.sessions}
         given = read_labels(Path(config.labels))
-        sessions = [_with_tests(name, trials, sizes.get(name), source, config.seed) for name, trials in given.items()]
-        return preset, sessions[: config.max_sessions]
-    return preset, [_draw_session(size, source, config.seed) for size in preset.sessions[: config.max_sessions]]
+        names = _chosen(list(given), config)
+        return preset, [_with_tests(name, given[name], sizes.get(name), source, config.seed) for name in names]
+    return preset, [_draw_session(size, source, config.seed) for size in _chosen(preset.sessions, config)]
+
+
+def _chosen(every: Sequence[Session], config: SimulateConfig) -> Sequence[Session]:
+    """Those of `every` session that the settings ask for, in their order."""
+    if config.sessions is None:
+        return every[: config.max_sessions]
+    absent = [number for number in config.sessions if not 1 <= number <= len(every)]
+    if absent:
+        raise InputError(f"sessions names number {absent[0]}; they are counted from 1 to {len(every)} in date order.")
+    return [every[number - 1] for number in sorted(set(config.sessions))][: config.max_sessions]
 
 
 def _block_sizes(trials: int) -> list[int]:
