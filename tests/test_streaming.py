@@ -18,6 +18,8 @@ KINDS = {
     "ssm": ["encoder.layers=3", "encoder.chunk_frames=4"],
     "hybrid": ["encoder.layers=4", "encoder.attention_every=2", "encoder.attention_window=3"],
     "gru": ["encoder=gru"],
+    "bare gru": ["encoder=gru", "encoder.output_projection=false", "preprocessor.projection=false"],
+    "transformer": ["encoder=transformer", "encoder.max_distance=3", "preprocessor.patch_norm=true"],
     "gap": ["preprocessor.patch_frames=2", "preprocessor.stride_frames=5"],
     "plain": ["preprocessor.smoothing_sd_frames=0", "preprocessor.session_layer=none", "preprocessor.softsign=false"],
 }
@@ -26,12 +28,14 @@ KINDS = {
 def make_model(*words: str) -> ModeSSM:
     own = {word.split("=")[0] for word in words}
     small = [word for word in SMALL if word.split("=")[0] not in own]
+    if "encoder=gru" in words or "encoder=transformer" in words:
+        small = [word for word in small if "state_size" not in word]
     if "encoder=gru" in words:
-        small = [word for word in small if "state_size" not in word and "head_width" not in word]
+        small = [word for word in small if "head_width" not in word]
     torch.manual_seed(0)
     model = ModeSSM(read_settings(TrainConfig, [*small, *words]), num_sessions=2).eval()
     for name, parameter in model.named_parameters():
-        if "session" in name or "offset" in name:
+        if "session" in name or "offset" in name or "distance" in name:
             torch.nn.init.normal_(parameter, std=0.3)
     return model
 

@@ -112,6 +112,13 @@ class GRUEncoderConfig(EncoderConfig):
 
 
 @dataclass
+class TransformerEncoderConfig(EncoderConfig):
+    kind: str = "transformer"
+    head_width: int = 64
+    max_distance: int = 1024  # encoder frames; those farther apart share one position bias
+
+
+@dataclass
 class PredictorConfig:
     """What every predictor has."""
 
@@ -420,7 +427,7 @@ class SimulateConfig:
 
 
 CHOICES: dict[str, dict[str, Any]] = {
-    "encoder": {"ssm": SSMEncoderConfig, "gru": GRUEncoderConfig},
+    "encoder": {"ssm": SSMEncoderConfig, "gru": GRUEncoderConfig, "transformer": TransformerEncoderConfig},
     "predictor": {"stateless": StatelessPredictorConfig, "lstm": LSTMPredictorConfig},
     "joiner": {"tanh": TanhJoinerConfig, "additive": AdditiveJoinerConfig, "none": NoJoinerConfig},
 }

@@ -27,7 +27,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
         "max_sessions num_channels session_rank patch_frames stride_frames width layers state_size expansion "
         "head_width conv_frames chunk_frames batch_size sessions_per_batch gradient_accumulation_steps "
         "max_skipped_in_a_row devices log_every_updates checkpoint_every_updates beam_size "
-        "max_labels_per_frame context attention_window".split(),
+        "max_labels_per_frame context attention_window max_distance".split(),
         (1, 10**9),
     ),
     **dict.fromkeys(
@@ -39,10 +39,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
         "ctc_beam_size rnnt_beam_size nbest tries max_sentences max_words min_count workers attention_window".split(),
         (1, 10**9),
     ),
-    **dict.fromkeys("decode_workers sample_trials".split(), (0, 10**9)),
+    **dict.fromkeys("decode_workers sample_trials alignments examples".split(), (0, 10**9)),
     **dict.fromkeys(
         "beam_threshold label_threshold lm_weight internal_lm_weight blank_penalty weight drift_days".split(), (0, 1e6)
     ),
+    "max_trials": (1, 10**9),
     "temperature": (0.01, 100),
     "order": (2, 5),
     "share": (0, 1),

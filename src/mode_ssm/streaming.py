@@ -57,7 +57,7 @@ class EncoderStream:
                 f"({channels},); give feature frames of {channels} channels."
             )
         frames = self._patches(self._corrected(features.reshape(-1, channels).to(self._recent)))
-        out = [frames[:0]]
+        out = [frames.new_zeros(0, self._encoder.config.width)]
         for s in range(len(frames)):
             encoded, self._state = self._encoder.step(frames[s : s + 1], self._state)  # type: ignore[arg-type]
             out.append(encoded)

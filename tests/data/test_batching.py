@@ -1,6 +1,7 @@
 """Batches hold each trial once, of few sessions and like lengths, and are a function of the seed and epoch alone."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mode_ssm.batch import TrialKey
-from mode_ssm.data import TrialEntry, epoch_batches, sequential_batches
+from mode_ssm.config import Batching
+from mode_ssm.data import TrialEntry, sequential_batches
+from mode_ssm.data import epoch_batches as all_epoch_batches
 from mode_ssm.data.trials import Record
+
+epoch_batches = partial(all_epoch_batches, batching=Batching.similar_lengths)
 
 
 def make_entries(frames_by_session: list[list[int]]) -> list[TrialEntry]:
@@ -107,3 +112,47 @@ def test_trials_of_a_session_meet_others_in_another_epoch() -> None:
             if 0 in batch:
                 partners |= {entries[index].key.session for index in batch}
     assert len(partners) == 8
+
+
+@given(FRAMES, st.integers(1, 20), st.integers())
+def test_shuffled_batches_hold_each_trial_once_and_any_beside_any(
+    frames: list[list[int]], batch_size: int, seed: int
+) -> None:
+    entries = make_entries(frames)
+    batches = all_epoch_batches(
+        entries, batching=Batching.shuffled, batch_size=batch_size, sessions_per_batch=1, seed=seed, epoch=3
+    )
+    assert Counter(index for batch in batches for index in batch) == Counter(range(len(entries)))
+    sizes = [len(batch) for batch in batches]
+    assert len(sizes) == -(-len(entries) // batch_size)
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(FRAMES, st.integers(1, 20), st.integers(1, 6), st.integers(0, 5))
+def test_evenly_drawn_sessions_give_as_many_trials_each(
+    frames: list[list[int]], batch_size: int, sessions_per_batch: int, epoch: int
+) -> None:
+    entries = make_entries(frames)
+    batches = all_epoch_batches(
+        entries,
+        batching=Batching.uniform_sessions,
+        batch_size=batch_size,
+        sessions_per_batch=sessions_per_batch,
+        seed=0,
+        epoch=epoch,
+    )
+    assert len(batches) == -(-len(entries) // batch_size)
+    for batch in batches:
+        of_each = Counter(entries[index].key.session for index in batch)
+        assert len(of_each) == min(sessions_per_batch, len(frames), len(batch))
+        assert max(of_each.values()) - min(of_each.values()) <= 1
+
+
+def test_evenly_drawn_sessions_are_as_frequent_however_small() -> None:
+    entries = make_entries([[100] * 5, [100] * 500, [100] * 50])
+    batches = all_epoch_batches(
+        entries, batching=Batching.uniform_sessions, batch_size=4, sessions_per_batch=2, seed=0, epoch=0
+    )
+    share = Counter(entries[index].key.session for batch in batches for index in batch)
+    np.testing.assert_allclose(sorted(share.values()), [sum(share.values()) / 3] * 3, rtol=0.15)
+    assert len({index for batch in batches for index in batch if index < 5}) == 5

@@ -11,7 +11,7 @@ import torch
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import BadTrial
-from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches
+from mode_ssm.data import Problem, TrialDataset, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from tests.data.conftest import SESSIONS, Opener
 from tests.data.files import make_trial, write_session
@@ -73,7 +73,7 @@ def test_bad_trials_drop_out_and_an_empty_batch_keeps_its_place(root: Path, open
 def test_workers_change_nothing(root: Path, open_root: Opener, num_workers: int) -> None:
     spoil(root, SESSIONS[1], "trial_0000", "trial_0001")
     dataset = open_root()
-    batches = [*epoch_batches(dataset.entries, batch_size=2, sessions_per_batch=2, seed=0, epoch=0), [4, 5], [4], [7]]
+    batches = [*sequential_batches(dataset.entries, 2), [4, 5], [4], [7]]
     expected, expected_problems = read_all(dataset, batches, 0)
     assert None in expected
     torch.manual_seed(3)
@@ -137,7 +137,7 @@ def test_reading_holds_no_features(tmp_path: Path, open_root: Opener) -> None:
                 trial.create_dataset("input_features", shape=(1000, 512), dtype="f4")  # 2 MB of zeros when read
                 trial.attrs["n_time_steps"] = 1000
     dataset = open_root(data_root=str(tmp_path / "large"), channels=512)
-    batches = epoch_batches(dataset.entries, batch_size=4, sessions_per_batch=4, seed=0, epoch=0)
+    batches = sequential_batches(dataset.entries, 4)
     read = read_batches(dataset, batches * 3, session_index={}, num_workers=0, on_problem=fail)
     resident = [resident_mb() for batch in read]
     assert len(resident) == 72  # 576 MB

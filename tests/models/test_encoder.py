@@ -1,4 +1,4 @@
-"""Both encoders: a trial's output is its own."""
+"""Every encoder: a trial's output is its own."""
 
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from mode_ssm.config import (
     SessionLayer,
     Smoothing,
     SSMEncoderConfig,
+    TransformerEncoderConfig,
 )
 from mode_ssm.errors import InputError
 from mode_ssm.models.encoder import build_encoder
@@ -24,7 +25,8 @@ SSM = SSMEncoderConfig(
 )
 GRU = GRUEncoderConfig(width=12, layers=2, dropout=0.1)
 HYBRID = replace(SSM, attention_every=2, attention_window=4)
-CONFIGS = [replace(c, direction=d) for c in (SSM, HYBRID, GRU) for d in Direction]
+TRANSFORMER = TransformerEncoderConfig(width=16, layers=2, head_width=8, max_distance=4, dropout=0.1)
+CONFIGS = [replace(c, direction=d) for c in (SSM, HYBRID, GRU, TRANSFORMER) for d in Direction]
 
 
 def name(config: EncoderConfig) -> str:
@@ -77,10 +79,11 @@ def test_an_unknown_encoder_is_named() -> None:
         build_encoder(EncoderConfig())
 
 
-CAUSAL = [replace(c, direction=Direction.causal) for c in (SSM, HYBRID, GRU)]
+BARE_GRU = replace(GRU, output_projection=False)
+CAUSAL = [replace(c, direction=Direction.causal) for c in (SSM, HYBRID, GRU, BARE_GRU, TRANSFORMER)]
 
 
-@pytest.mark.parametrize("config", CAUSAL, ids=["ssm", "hybrid", "gru"])
+@pytest.mark.parametrize("config", CAUSAL, ids=["ssm", "hybrid", "gru", "bare gru", "transformer"])
 def test_steps_equal_the_whole(config: EncoderConfig) -> None:
     torch.manual_seed(0)
     encoder = build_encoder(config).double().eval()

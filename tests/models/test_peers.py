@@ -11,6 +11,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.models.gru import GRUEncoder
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.settings import read_settings
+from mode_ssm.training.optimizer import decays
 
 BARE_GRU = GRUEncoderConfig(width=6, layers=3, direction=Direction.causal, output_projection=False, dropout=0.5)
 
@@ -25,6 +26,25 @@ def test_the_gru_baseline_has_its_published_size() -> None:
     first, others = 3 * 768 * (14 * 512 + 768 + 2), 4 * 3 * 768 * (2 * 768 + 2)
     assert parameters(model) == days + first + others + 5 * 768 + 768 * 41 + 41
     assert round(parameters(model) / 1e6, 1) == 44.3
+
+
+def test_the_masked_transformer_has_its_published_size() -> None:
+    config = read_settings(TrainConfig, ["experiment=masked_transformer"])
+    model = ModeSSM(config, num_sessions=45)
+    block = 384 * 3 * 384 + (384 + 1) * 384 + (384 + 1) * 1536 + (1536 + 1) * 384 + 4 * 384
+    ends = 2 * 2048 + 2049 * 384 + 2 * 384 + 2 * 384 + 385 * 41
+    assert parameters(model) == 5 * (block + 1 + config.encoder.max_distance) + ends
+    assert round(parameters(model) / 1e6, 1) == 9.7
+
+
+@pytest.mark.parametrize("experiment", ["nejm_gru", "masked_transformer"])
+def test_weight_decay_spares_what_the_recipes_spare(experiment: str) -> None:
+    model = ModeSSM(read_settings(TrainConfig, [f"experiment={experiment}", "preprocessor.num_channels=13"]), 3)
+    spared = {name for name, parameter in model.named_parameters() if not decays(name, parameter)}
+    expected = {
+        n for n, _ in model.named_parameters() if "bias" in n or "norm" in n or "session" in n or "distance" in n
+    }
+    assert spared == expected
 
 
 def test_the_bare_gru_is_that_of_pytorch() -> None:

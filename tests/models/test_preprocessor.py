@@ -1,5 +1,8 @@
 """The preprocessor against plain restatements: SciPy for the smoothing, loops for patches, algebra for sessions."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import correlate1d
 
 from mode_ssm.config import PreprocessorConfig, SessionLayer, Smoothing
-from mode_ssm.models.patches import project_patches
+from mode_ssm.models.masking import random_runs
+from mode_ssm.models.patches import cut_patches, project_patches
 from mode_ssm.models.preprocessor import Preprocessor, encoder_frames
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
@@ -43,6 +47,18 @@ def test_patches_of_many_trials_are_made_in_parts(monkeypatch):
     whole = project_patches(*inputs, patch=4, stride=2)
     monkeypatch.setattr("mode_ssm.models.parts._CPU_ELEMENTS", 250)
     torch.testing.assert_close(project_patches(*inputs, patch=4, stride=2), whole)
+
+
+@settings(max_examples=30, deadline=None)
+@given(frames=st.integers(1, 40), patch=st.integers(1, 12), stride=st.integers(1, 12), trials=st.integers(1, 3))
+def test_patches_equal_unfolded_frames(frames, patch, stride, trials):
+    torch.manual_seed(frames)
+    x = torch.randn(trials, max(frames, patch), 3, dtype=torch.float64, requires_grad=True)
+    plain, cut = x.unfold(1, patch, stride).transpose(2, 3).flatten(2), cut_patches(x, patch=patch, stride=stride)
+    assert torch.equal(cut, plain)
+    weights = torch.randn_like(plain)
+    expected = torch.autograd.grad((plain * weights).sum(), x)
+    torch.testing.assert_close(torch.autograd.grad((cut * weights).sum(), x), expected)
 
 
 @pytest.mark.parametrize("kind", Smoothing)
@@ -125,3 +141,66 @@ class TestSessions:
         (layer(x, torch.tensor([0, 1, 2])) ** 2).sum().backward()
         learnt = [name for name, p in layer.named_parameters() if p.grad.abs().sum() > 0]
         assert set(learnt) | {"down"} == {name for name, _ in layer.named_parameters()} | {"down"}
+
+
+BARE = PreprocessorConfig(
+    num_channels=3,
+    smoothing_sd_frames=0.0,
+    session_layer=SessionLayer.none,
+    softsign=False,
+    patch_frames=2,
+    dropout=0.0,
+)
+
+
+def test_without_a_projection_the_encoder_reads_the_patches():
+    preprocessor = Preprocessor(replace(BARE, projection=False, dropout=0.5), num_sessions=1, width=4)
+    assert preprocessor.width == 6
+    assert not list(preprocessor.parameters())
+    features = torch.randn(1, 60, 3)
+    frames, lengths = preprocessor.eval()(features, torch.tensor([60]), torch.tensor([0]))
+    torch.testing.assert_close(frames[0], torch.stack([features[0, s : s + 2].flatten() for s in range(0, 59, 4)]))
+    assert lengths.tolist() == [15]
+    overlapping = Preprocessor(
+        replace(BARE, projection=False, dropout=0.5, stride_frames=1), num_sessions=1, width=4
+    ).train()
+    dropped, _ = overlapping(features, torch.tensor([60]), torch.tensor([0]))
+    assert (dropped == 0).any()
+    torch.testing.assert_close(dropped[0, :-1, 3:], dropped[0, 1:, :3])  # a feature is gone from every patch
+
+
+def test_a_patch_norm_stands_before_the_projection():
+    torch.manual_seed(0)
+    preprocessor = Preprocessor(replace(BARE, patch_norm=True), num_sessions=1, width=4)
+    features = torch.randn(1, 6, 3)
+    frames, _ = preprocessor(features, torch.tensor([6]), torch.tensor([0]))
+    patch = F.layer_norm(features[0, 4:6].flatten(), (6,))
+    torch.testing.assert_close(frames[0, 1], preprocessor.norm(preprocessor.patches(patch)))
+
+
+@pytest.mark.parametrize("patch_norm", [False, True])
+@pytest.mark.parametrize("projection", [False, True])
+def test_hidden_patches_are_patches_of_zeros(patch_norm, projection):
+    torch.manual_seed(0)
+    config = replace(
+        BARE, patch_norm=patch_norm, projection=projection, stride_frames=2, patch_masks=3, patch_mask_max_fraction=0.3
+    )
+    preprocessor = Preprocessor(config, num_sessions=1, width=6).train()
+    features, lengths = torch.randn(2, 60, 3), torch.tensor([60, 32])
+    index = torch.tensor([0, 0])
+    masked, sizes = preprocessor(features, lengths, index)
+    plain, _ = preprocessor.eval()(features, lengths, index)
+    zero, _ = preprocessor(torch.zeros(1, 2, 3), torch.tensor([2]), index[:1])
+    assert sizes.tolist() == [30, 16]
+    for row, size in enumerate(sizes.tolist()):
+        changed = (masked[row, :size] != plain[row, :size]).any(dim=1)
+        assert 0 < int(changed.sum()) <= 3 * math.floor(0.3 * size + 1e-4)
+        torch.testing.assert_close(masked[row, :size][changed], zero[0].expand(int(changed.sum()), -1))
+
+
+def test_random_runs_cover_what_they_should():
+    torch.manual_seed(0)
+    hidden = random_runs(torch.full((4000,), 100), 130, count=20, max_fraction=0.05)
+    assert not hidden[:, 100:].any()
+    expected = 1 - np.prod([1 - np.mean([width / (100 - width + 1) for width in range(6)])] * 20)
+    assert hidden[:, 30:70].float().mean().item() == pytest.approx(expected, abs=0.01)  # far from the ends

@@ -8,14 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mode_ssm.batch import Batch, TrialKey
-from mode_ssm.config import AugmentationConfig, OptimizerConfig, RNNTScaling, ScheduleConfig, StageConfig, TrainConfig
+from mode_ssm.config import (
+    AugmentationConfig,
+    Decay,
+    OptimizerConfig,
+    RNNTScaling,
+    ScheduleConfig,
+    StageConfig,
+    TrainConfig,
+)
+from mode_ssm.errors import InputError
 from mode_ssm.losses.objective import UpdateSize, ctc_nats_per_label, rnnt_divisor
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.settings import read_settings
 from mode_ssm.training.augment import augment
 from mode_ssm.training.display import clock
 from mode_ssm.training.optimizer import build_optimizer
-from mode_ssm.training.schedule import learning_rate, transducer_weight
+from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
 from tests.small import SMALL
 
 KEY = TrialKey("t15.2023.08.11", "train", "trial_0000", 1, 0)
@@ -37,6 +46,17 @@ def test_the_learning_rate_warms_up_and_follows_a_cosine():
 def test_the_learning_rate_warms_up_again_at_a_stage_switch():
     ratios = [rate(40 + n, stage=1, in_stage=n) / rate(40 + n) for n in range(7)]
     assert ratios == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
+def test_the_learning_rate_steps_down_once():
+    schedule = ScheduleConfig(decay=Decay.step, step_at=0.6, warmup_updates=10, final_lr_fraction=0.1)
+    rates = [learning_rate(2.0, schedule, update=n, total=100, stage=0, update_in_stage=n) for n in range(100)]
+    assert rates == pytest.approx([0.2 * (n + 1) for n in range(10)] + [2.0] * 50 + [0.2] * 40)
+
+
+def test_a_stage_that_trains_a_missing_transducer_is_refused():
+    with pytest.raises(InputError, match=r"training\.stages\.1\.rnnt_weight=1\.0 but joiner=none"):
+        check_stages(read_settings(TrainConfig, [*SMALL, "joiner=none"]))
 
 
 def test_the_transducer_weight_ramps_from_a_tenth():

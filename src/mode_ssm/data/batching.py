@@ -13,7 +13,7 @@ LENGTH_JITTER = 0.05  # relative; what is batched together changes from epoch to
 def epoch_batches(
     entries: Sequence[TrialEntry],
     *,
-    batching: Batching = Batching.similar_lengths,
+    batching: Batching,
     batch_size: int,
     sessions_per_batch: int,
     seed: int,

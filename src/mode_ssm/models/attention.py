@@ -48,7 +48,7 @@ class LocalAttention(nn.Module):
         queries = queries.view(len(frames), blocks, window, self.heads, -1).transpose(2, 3)
         keys, values = (self._neighbourhoods(tensor) for tensor in (keys, values))
         known = self._neighbourhoods(F.pad(mask, (0, blocks * window - size)))
-        bias = self._bias(queries.dtype) + _minus_infinity(~known[:, :, None, None, :], queries.dtype)
+        bias = self._bias(queries.dtype) + minus_infinity(~known[:, :, None, None, :], queries.dtype)
         seen = F.scaled_dot_product_attention(queries, keys.transpose(2, 3), values.transpose(2, 3), attn_mask=bias)
         out: Tensor = self.out_proj(seen.transpose(2, 3).flatten(3).flatten(1, 2)[:, :size])
         return out.masked_fill(~mask[..., None], 0.0)
@@ -70,7 +70,7 @@ class LocalAttention(nn.Module):
         offset = other[None] - frame[:, None]  # 0 is W frames back
         last = self.offset_embedding.shape[1] - 1
         outside = (offset < 0) | (offset > last)
-        return self.offset_embedding.to(dtype)[:, offset.clamp(0, last)] + _minus_infinity(outside, dtype)
+        return self.offset_embedding.to(dtype)[:, offset.clamp(0, last)] + minus_infinity(outside, dtype)
 
     def initial_state(self, trials: int) -> AttentionState:
         weight = self.out_proj.weight
@@ -92,6 +92,6 @@ class LocalAttention(nn.Module):
         return out, AttentionState(keys[:, 1:], values[:, 1:], min(state.seen + 1, self.window))
 
 
-def _minus_infinity(where: Tensor, dtype: torch.dtype) -> Tensor:
+def minus_infinity(where: Tensor, dtype: torch.dtype) -> Tensor:
     """So far below zero that a softmax gives exactly zero, yet finite: a frame that may look nowhere gets no NaN."""
     return where.to(dtype) * -1e4 if dtype is torch.float16 else where.to(dtype) * -1e30

@@ -1,11 +1,12 @@
 """The choice of an encoder: frames (B, S, input width) in, frames (B, S, D) out."""
 
-from mode_ssm.config import EncoderConfig, GRUEncoderConfig, SSMEncoderConfig
+from mode_ssm.config import EncoderConfig, GRUEncoderConfig, SSMEncoderConfig, TransformerEncoderConfig
 from mode_ssm.errors import InputError
 from mode_ssm.models.gru import GRUEncoder
 from mode_ssm.models.ssm_encoder import SSMEncoder
+from mode_ssm.models.transformer import TransformerEncoder
 
-Encoder = SSMEncoder | GRUEncoder
+Encoder = SSMEncoder | GRUEncoder | TransformerEncoder
 
 
 def build_encoder(config: EncoderConfig, input_width: int | None = None) -> Encoder:
@@ -28,4 +29,6 @@ def build_encoder(config: EncoderConfig, input_width: int | None = None) -> Enco
         )
     if isinstance(config, SSMEncoderConfig):
         return SSMEncoder(config)
-    raise InputError(f"encoder.kind={config.kind} is not an encoder; choose encoder=ssm or encoder=gru.")
+    if isinstance(config, TransformerEncoderConfig):
+        return TransformerEncoder(config)
+    raise InputError(f"encoder.kind={config.kind} is not an encoder; choose encoder=ssm, gru or transformer.")
