@@ -16,6 +16,7 @@ from mode_ssm.config import (
     EvaluateConfig,
     InspectConfig,
     LmConfig,
+    ReportConfig,
     SimulateConfig,
     SubmitConfig,
     TrainConfig,
@@ -36,7 +37,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "simulate": Command(SimulateConfig, "simulation:simulate", "write simulated recordings in the T15 layout"),
-    "inspect": Command(InspectConfig, "inspection:inspect", "print what a data root holds and what is wrong with it"),
+    "inspect": Command(InspectConfig, "inspection:inspect", "say what a data root holds and what is wrong, or draw it"),
     "train": Command(TrainConfig, "training.loop:train", "train a network in stages: CTC alone, then CTC and RNN-T"),
     "evaluate": Command(EvaluateConfig, "evaluation:evaluate", "decode a labelled split and print its error rates"),
     "decode": Command(DecodeConfig, "words.decode:decode", "decode a split to words with a language model"),
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_command(commands, name, command)
     lm = commands.add_parser("lm", help="lm build makes a language model and a lexicon")
     _add_command(lm.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser), "build", LM_BUILD)
+    _add_report(commands)
     score = commands.add_parser("score", help="print the error rate between two columns of a CSV as JSON")
     score.add_argument("file", type=Path, help="a CSV with a header")
     score.add_argument("--reference", required=True, help="the column with what was said")
@@ -96,6 +98,18 @@ def _add_command(commands: "argparse._SubParsersAction[Any]", name: str, command
     entry.set_defaults(run=_with_settings(command))
 
 
+def _add_report(commands: "argparse._SubParsersAction[Any]") -> None:
+    entry = commands.add_parser(
+        "report",
+        help="write an HTML page about a run, or about how several compare",
+        description="Write an HTML page about a run, or about how several compare.",
+        epilog=settings_help(ReportConfig),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    entry.add_argument("words", nargs="+", metavar="RUN", help="run folders, and settings as KEY=VALUE, listed below")
+    entry.set_defaults(run=_report)
+
+
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         config: object = read_settings(command.schema, options.settings)
@@ -110,6 +124,16 @@ def _demo(options: argparse.Namespace) -> None:
     from mode_ssm.demo import demo
 
     demo(options.out, options.settings)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from mode_ssm.report import report
+
+    runs = [word for word in options.words if "=" not in word or Path(word).is_dir()]
+    settings = [word for word in options.words if word not in runs]
+    if not runs:
+        raise InputError("report needs a run folder that `mode-ssm train` wrote; name one, or several to compare.")
+    print(f"Written: {report(runs, read_settings(ReportConfig, settings))}")
 
 
 def _score(options: argparse.Namespace) -> None:

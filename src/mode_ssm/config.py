@@ -302,6 +302,24 @@ class EvaluateConfig:
 
 
 @dataclass
+class ReportDataConfig:
+    data_root: str | None = None  # where the runs' recordings are now; null = where they were when each was trained
+
+
+@dataclass
+class ReportConfig:
+    """`mode-ssm report RUN ...`: what the page shows of single trials, and where it goes."""
+
+    out: str | None = None  # the HTML file; null = report.html in the run's folder, comparison.html in the first one's
+    data: ReportDataConfig = field(default_factory=ReportDataConfig)
+    split: str = "val"
+    max_trials: int | None = 200  # trials to decode, evenly spread; null = all
+    alignments: int = 2  # trials whose alignments are drawn
+    examples: int = 4  # trials shown as the best, and as many as the worst
+    batch_size: int = 16
+
+
+@dataclass
 class LmConfig:
     """`mode-ssm lm build`."""
 

@@ -1,0 +1,8 @@
+"""Reports of training runs: one HTML file each, without scripts and without anything from elsewhere.
+
+run folder -> records, trials -> sections of blocks -> templates -> page
+"""
+
+from mode_ssm.report.command import report
+
+__all__ = ["report"]

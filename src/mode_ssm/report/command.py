@@ -1,0 +1,41 @@
+"""`mode-ssm report RUN ...`: read the runs, decode what can be decoded, write the page."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mode_ssm.config import ReportConfig
+from mode_ssm.errors import InputError
+from mode_ssm.files import replace_text
+from mode_ssm.report.comparison import comparison_page
+from mode_ssm.report.page import render
+from mode_ssm.report.records import read_runs
+from mode_ssm.report.run_page import run_page
+from mode_ssm.report.trials import look_at
+
+
+def report(words: Sequence[str], config: ReportConfig) -> Path:
+    """Write the page about one run, or about how several compare, and return its path.
+
+    Where a run's network or data cannot be read, the page says so in their place, and so does stderr.
+
+    Args:
+        words: run folders.
+
+    Raises:
+        InputError: on a folder without a run, or a page that cannot be written.
+    """
+    runs = read_runs(words)
+    findings = [look_at(run, config) for run in runs]
+    for found in findings:
+        if found.problem:
+            print(f"{found.run.name}: {found.problem} The rest of the report is made without.", file=sys.stderr)
+    page = run_page(findings[0], config) if len(runs) == 1 else comparison_page(findings)
+    name = "report.html" if len(runs) == 1 else "comparison.html"
+    path = Path(config.out) if config.out else runs[0].path / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, render(page))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another one with out=FILE.") from None
+    return path

@@ -1,0 +1,154 @@
+"""What a run's best checkpoint makes of recorded trials: the part of a report that needs the network and the data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from mode_ssm.batch import Trial, TrialKey, collate
+from mode_ssm.config import BadTrial, Decoder, EvaluateConfig, ReportConfig
+from mode_ssm.data import Problem, TrialDataset
+from mode_ssm.decoding.alignment import ctc_alignment, rnnt_alignment
+from mode_ssm.errors import InputError
+from mode_ssm.evaluation import Recogniser, load_recogniser
+from mode_ssm.phonemes import BLANK
+from mode_ssm.recognition import SearchOptions, recognise, references
+from mode_ssm.report.records import Run
+from mode_ssm.scoring import ErrorRate, edit_counts, total
+
+
+@dataclass(frozen=True)
+class DecodedTrial:
+    key: TrialKey
+    sentence: str
+    reference: list[int]
+    hypotheses: dict[Decoder, list[int]]
+
+    def errors(self, head: Decoder) -> ErrorRate:
+        return edit_counts(self.reference, self.hypotheses[head])
+
+    @property
+    def all_errors(self) -> ErrorRate:
+        """Of all heads together."""
+        return total(self.errors(head) for head in self.hypotheses)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Trials of a labelled split, decoded greedily by the heads that the run has trained."""
+
+    dataset: TrialDataset
+    split: str
+    of: int  # usable trials of the split, of which `trials` may be a part
+    trials: list[DecodedTrial]  # in session, block and trial order
+
+    @property
+    def heads(self) -> list[Decoder]:
+        return list(self.trials[0].hypotheses)
+
+    def rate(self, head: Decoder) -> float:
+        """Pooled phoneme error rate in per cent."""
+        return 100 * total(trial.errors(head) for trial in self.trials).rate
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A run, and where they can be had its network and what that decodes; `problem` says what cannot and why."""
+
+    run: Run
+    network: Recogniser | None
+    decoded: Decoded | None
+    problem: str
+
+
+def look_at(run: Run, config: ReportConfig) -> Findings:
+    """Load the best checkpoint of a run and decode some trials of its data."""
+    try:
+        network = load_recogniser(str(run.path))
+    except InputError as error:
+        return Findings(run, None, None, str(error))
+    try:
+        return Findings(run, network, _decode(run, network, config), "")
+    except InputError as error:
+        where = "name another place with data.data_root=DIR" if config.data.data_root is None else "look there"
+        return Findings(run, network, None, f"The run's data could not be read ({str(error).rstrip('.')}); {where}.")
+
+
+def _decode(run: Run, network: Recogniser, config: ReportConfig) -> Decoded:
+    data = replace(run.config.data, on_bad_trial=BadTrial.skip, num_workers=0)
+    if config.data.data_root is not None:
+        data = replace(data, data_root=config.data.data_root)
+    if config.split == "test":
+        raise InputError("split=test has no labels to compare with; choose split=val or split=train.")
+    whole = network.open(EvaluateConfig(checkpoint=str(run.path), data=data, split=config.split))
+    dataset = _some(whole, config.max_trials)
+    heads = [head for head in run.trained_heads() if _learnt(network, head)]
+    trials = sorted(_decode_all(network, dataset, heads, config.batch_size), key=lambda t: _place(t.key))
+    if not trials:
+        raise InputError(f"None of the {len(dataset)} trials could be read.")
+    return Decoded(dataset, config.split, len(whole), trials)
+
+
+def _place(key: TrialKey) -> tuple[str, int, int]:
+    return key.session, key.block, key.number
+
+
+def _learnt(network: Recogniser, head: Decoder) -> bool:
+    """Whether the checkpoint's stages, up to its own, train the head."""
+    stages = network.checkpoint.config.training.stages[: network.checkpoint.position.stage + 1]
+    return any((stage.ctc_weight if head is Decoder.ctc else stage.rnnt_weight) > 0 for stage in stages)
+
+
+def _some(dataset: TrialDataset, most: int | None) -> TrialDataset:
+    """At most so many trials, evenly spread over sessions and blocks."""
+    if most is None or len(dataset) <= most:
+        return dataset
+    kept = np.linspace(0, len(dataset) - 1, most).round().astype(int)
+    return TrialDataset(dataset.sessions, tuple(dataset.entries[i] for i in kept), [], dataset.on_bad_trial)
+
+
+def _decode_all(
+    network: Recogniser, dataset: TrialDataset, heads: list[Decoder], batch_size: int
+) -> Iterator[DecodedTrial]:
+    stderr = Console(stderr=True, soft_wrap=True)
+
+    def say(problem: Problem) -> None:
+        stderr.print(f"Leaving out: {problem}", markup=False)
+
+    for batch, encoded in network.encode(dataset, batch_size=batch_size, num_workers=0, on_problem=say):
+        found = [recognise(network.model, encoded, head, SearchOptions()) for head in heads]
+        for key, sentence, said, *decoded in zip(batch.keys, batch.sentences, references(batch), *found, strict=True):
+            yield DecodedTrial(key, sentence or "", said, dict(zip(heads, decoded, strict=True)))
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One trial's features, and the encoder frame in which each label of its reference stands, by head."""
+
+    trial: DecodedTrial
+    features: Tensor  # (T, C)
+    frames: dict[Decoder, list[int]]
+
+
+@torch.no_grad()
+def align(network: Recogniser, decoded: Decoded, trial: DecodedTrial) -> Aligned | None:
+    """The best paths of the heads through a trial; None where the trial can no longer be read."""
+    place = next(i for i, entry in enumerate(decoded.dataset.entries) if entry.key == trial.key)
+    read = decoded.dataset.read(place)
+    if not isinstance(read, Trial):
+        return None
+    model, labels = network.model, torch.tensor(trial.reference, device=network.device)
+    frames, lengths = model.encode(collate([read], network.session_index).to(network.device))
+    frames = frames[:, : int(lengths[0])]
+    found: dict[Decoder, Tensor] = {}
+    if Decoder.ctc in decoded.heads:
+        found[Decoder.ctc] = ctc_alignment(model.ctc_log_probs(frames)[0], labels)
+    if Decoder.rnnt in decoded.heads:
+        encoder, predictor = model.transducer_inputs(frames, labels[None])
+        log_probs = model.join(encoder[0, :, None], predictor[0, None])
+        emit = log_probs[:, :-1].gather(2, labels[None, :, None].expand(len(log_probs), -1, 1))[..., 0]
+        found[Decoder.rnnt] = rnnt_alignment(log_probs[..., BLANK], emit)
+    return Aligned(trial, read.features, {head: at.tolist() for head, at in found.items()})
