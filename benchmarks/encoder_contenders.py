@@ -118,9 +118,9 @@ STACKS: dict[str, Callable[[int], nn.Module]] = {
 }
 SMALL: dict[str, Callable[[int], nn.Module]] = {
     "5 SSM layers, bidirectional": ssm(BI, 5),
-    "3 torch GRU layers, bidirectional, of equal parameters": gru(2, 3, 156),
+    "3 torch GRU layers, bidirectional, of equal parameters": gru(2, 3, 160),
     "5 SSM layers, dropout 0.2": ssm(BI, 5, 0.2),
-    "3 torch GRU layers, dropout 0.2": gru(2, 3, 156, 0.2),
+    "3 torch GRU layers, dropout 0.2": gru(2, 3, 160, 0.2),
 }
 CONTENDERS = LAYERS | STACKS | SMALL
 

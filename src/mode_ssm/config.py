@@ -91,7 +91,7 @@ class SSMEncoderConfig(EncoderConfig):
     """Mamba-2 class layers (state-space duality)."""
 
     kind: str = "ssm"
-    state_size: int = 32  # N
+    state_size: int = 64  # N
     expansion: int = 2  # inner width = expansion * width
     head_width: int = 64  # channels that share one dt and A
     conv_frames: int = 4  # encoder frames of the short convolution
