@@ -171,6 +171,7 @@ class RNNTScaling(StrEnum):
     sequence_length = "sequence_length"  # raw batch mean / max(mean S / 2, 1)
     sqrt = "sqrt"  # raw batch mean / max(sqrt(mean S * mean U), 1)
     label_length = "label_length"  # nats per label
+    gradient = "gradient"  # nats per label, scaled so that both losses' gradients at the encoder stay equally large
     none = "none"  # raw batch mean
 
 
@@ -241,7 +242,8 @@ class TrainingConfig:
     batch_size: int = 64  # trials
     sessions_per_batch: int = 4  # not for shuffled
     gradient_accumulation_steps: int = 1  # batches per update
-    max_grad_norm: float = 1.0
+    max_grad_norm: float = 1.0  # a larger gradient is scaled down to it
+    clip_median_multiple: float | None = None  # ... or to so many times the median norm of the last 100 updates
     max_skipped_in_a_row: int = 10
     precision: str = "32-true"  # or bf16-mixed: bfloat16 matrix products, losses and scan in float32 or better
     accelerator: str = "auto"  # cpu, cuda or auto

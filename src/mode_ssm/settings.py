@@ -54,7 +54,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
         "white_noise_sd constant_offset_sd weight_decay ctc_weight rnnt_weight fastemit_lambda".split(), (0.0, 1e6)
     ),
-    **dict.fromkeys("lr eps max_grad_norm dt_min dt_max".split(), (1e-12, 1e6)),
+    **dict.fromkeys("lr eps max_grad_norm clip_median_multiple dt_min dt_max".split(), (1e-12, 1e6)),
 }
 
 ALLOWED: dict[str, tuple[str, ...]] = {

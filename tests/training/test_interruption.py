@@ -15,7 +15,10 @@ from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
 from tests.small import small_config, small_words, write_data
 
-WORDS = ["training.stages.0.epochs=3", "training.stages.1.epochs=3", "training.checkpoint_every_updates=2"]
+WORDS = """
+training.stages.0.epochs=3 training.stages.1.epochs=3 training.checkpoint_every_updates=2
+losses.rnnt_scaling=gradient training.clip_median_multiple=0.5
+""".split()
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(root, uninterrupted, tmp_path
     assert all(torch.equal(whole.model[name], resumed.model[name]) for name in whole.model)
     assert all(torch.equal(whole.optimizer[name], resumed.optimizer[name]) for name in whole.optimizer)
     assert resumed.position.update == whole.position.update
+    assert resumed.position.steering == whole.position.steering
     assert losses(run) == losses(uninterrupted)
 
 

@@ -140,6 +140,7 @@ def test_a_cut_takes_the_first_frames_of_the_whole_batch():
         (RNNTScaling.sequence_length, [47.5 / 2, 47.5 / 2]),
         (RNNTScaling.sqrt, [math.sqrt(47.5 * 9)] * 2),
         (RNNTScaling.label_length, [10, 8]),
+        (RNNTScaling.gradient, [10, 8]),
         (RNNTScaling.none, [1, 1]),
     ],
 )

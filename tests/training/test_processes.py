@@ -23,7 +23,7 @@ STARTS = {
 def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
     root = write_data(tmp_path / "data")
     command, more = STARTS[start]
-    plain = [*PLAIN, "training.batch_size=3"]  # six batches: an even share for two processes
+    plain = [*PLAIN, "losses.rnnt_scaling=gradient", "training.batch_size=3"]  # six batches: an even share for two processes
     words = [*small_words(root, tmp_path / "two", *plain), *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -33,6 +33,10 @@ def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
     train(small_config(root, tmp_path / "one", *plain, "training.gradient_accumulation_steps=2"))
     two, one = (read_checkpoint(tmp_path / run / "checkpoints" / "last.safetensors") for run in ("two", "one"))
     assert two.position.update == one.position.update
+    steering = two.position.steering, one.position.steering
+    assert steering[0].grad_norms == pytest.approx(steering[1].grad_norms, rel=1e-3)
+    assert steering[0].equalising_scales == pytest.approx(steering[1].equalising_scales, rel=1e-3)
+    assert steering[0].gradient_scale == pytest.approx(steering[1].gradient_scale, rel=1e-3)
     for name, weights in one.model.items():
         torch.testing.assert_close(two.model[name], weights, rtol=1e-3, atol=1e-5)
     losses = [[r["loss"] for r in read_metrics(tmp_path / run) if r["kind"] == "update"] for run in ("two", "one")]

@@ -45,11 +45,16 @@ def ctc_nats_per_label(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor,
     return ctc_nats(log_probs, labels, frame_lengths, label_lengths) / label_lengths.clamp(min=1)
 
 
-def rnnt_divisor(scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize) -> Tensor:
+def rnnt_divisor(
+    scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize, gradient_scale: float = 1.0
+) -> Tensor:
     """What each trial's raw RNN-T nats are divided by, (B,).
 
     The batch schemes take their means over the whole update, so that four accumulated batches of one trial give the
     gradient of one batch of four.
+
+    Args:
+        gradient_scale: of the nats per label, for the scaling `gradient` (see losses/gradient_scale.py).
     """
     mean_frames, mean_labels = size.encoder_frames / size.trials, size.labels / size.trials
     match scaling:
@@ -59,6 +64,8 @@ def rnnt_divisor(scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize) 
             divisor = max(math.sqrt(mean_frames * mean_labels), 1.0)
         case RNNTScaling.label_length:
             return label_lengths.clamp(min=1).to(torch.float64)
+        case RNNTScaling.gradient:
+            return label_lengths.clamp(min=1).to(torch.float64) / gradient_scale
         case RNNTScaling.none:
             divisor = 1.0
     return torch.full_like(label_lengths, 1, dtype=torch.float64) * divisor

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.settings import dump_settings, settings_from_file
+from mode_ssm.training.steering import Steering
 
 FORMAT = "mode-ssm checkpoint 1"
 
@@ -36,6 +37,7 @@ class Position:
     skipped_in_a_row: int = 0
     best: list[float] = field(default_factory=list)  # stage and PER of the best validation so far
     seconds: float = 0.0  # training time so far
+    steering: Steering = field(default_factory=Steering)
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,15 @@ def read_checkpoint(path: Path, *, with_optimizer: bool = False) -> Checkpoint:
         path=path,
         config=settings_from_file(TrainConfig, header["config"], str(path)),
         sessions=tuple(json.loads(header["sessions"])),
-        position=Position(**json.loads(header["position"])),
+        position=_position(json.loads(header["position"])),
         model=_part(tensors, "model."),
         optimizer=_part(tensors, "optimizer."),
         sentence_hashes=tensors["sentence_hashes"],
     )
+
+
+def _position(values: dict[str, Any]) -> Position:
+    return Position(**values | {"steering": Steering(**values.get("steering", {}))})
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import warnings
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from mode_ssm.config import TrainingConfig
 from mode_ssm.errors import InputError
@@ -55,6 +55,19 @@ def sum_over_processes(fabric: Fabric, tensors: list[Tensor]) -> None:
     assert isinstance(summed, Tensor)
     for tensor, part in zip(tensors, torch.split(summed, [t.numel() for t in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))
+
+
+def sum_gradients(fabric: Fabric, parameters: list[nn.Parameter]) -> None:
+    """Sum each parameter's gradient over the processes in which it has one."""
+    if fabric.world_size == 1:
+        return
+    have = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int64, device=fabric.device)
+    sum_over_processes(fabric, [have])
+    shared = [p for p, count in zip(parameters, have.tolist(), strict=True) if count]
+    for parameter in shared:
+        if parameter.grad is None:  # this process had no batch
+            parameter.grad = torch.zeros_like(parameter)
+    sum_over_processes(fabric, [p.grad for p in shared if p.grad is not None])
 
 
 def sum_sizes(fabric: Fabric, size: UpdateSize) -> UpdateSize:

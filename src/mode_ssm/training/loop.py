@@ -20,6 +20,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.scoring import total
 from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint
+from mode_ssm.training.clipping import clip_bound
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.display import Display, clock
 from mode_ssm.training.objective import LossTerms, Weights
@@ -166,8 +167,11 @@ class Trainer:
             update_in_stage=in_stage,
         )
         set_learning_rate(self.optimizer, lr)
-        weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage))
-        update = run_update(self.fabric, self.model, self.optimizer, batches, weights, config, position.update)
+        steering = position.steering
+        weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage), steering.gradient_scale)
+        bound = clip_bound(config.training, steering.grad_norms)
+        update = run_update(self.fabric, self.model, self.optimizer, batches, weights, config, position.update, bound)
+        steering.remember(update, weights, config.losses.rnnt_scaling)
         if update.skipped:
             self.report_skip(batches, update)
         elif update.trials:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ class RunFolder:
     def log(self, record: dict[str, Any]) -> None:
         """One JSON object a line, and every number of it to TensorBoard."""
         self._lines.write(json.dumps(record) + "\n")
-        for key, value in record.items():
-            if isinstance(value, int | float) and key != "update":
+        for key, value in _numbers(record):
+            if key != "update":
                 self._events.add_scalar(key, value, record["update"])
 
     def save_skipped(self, batch: Batch, update: int, index: int) -> Path:
@@ -70,6 +71,14 @@ class RunFolder:
     def close(self) -> None:
         self._lines.close()
         self._events.close()
+
+
+def _numbers(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}/{inner}", number) for inner, number in _numbers(value))
+        elif isinstance(value, int | float):
+            yield key, value
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

@@ -13,15 +13,30 @@ from mode_ssm.config import TrainConfig
 from mode_ssm.losses.objective import UpdateSize
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.training.augment import augment
-from mode_ssm.training.devices import sum_over_processes, sum_sizes
+from mode_ssm.training.clipping import PARTS, clip_gradients
+from mode_ssm.training.devices import sum_gradients, sum_over_processes, sum_sizes
 from mode_ssm.training.objective import LossTerms, Weights, batch_losses
+
+
+class Gradients(NamedTuple):
+    """Norms of an update's gradient before clipping."""
+
+    total: float
+    bound: float  # to which a larger one was clipped
+    by_part: dict[str, float]  # of the parts that learn
+    encoder_ctc: float  # of the weighted CTC loss, at the encoder's output
+    encoder_rnnt: float
+
+    @property
+    def clipped(self) -> bool:
+        return self.total > self.bound
 
 
 class Update(NamedTuple):
     """What an update did; the terms are means over its trials, as numbers."""
 
     terms: LossTerms
-    grad_norm: float  # before clipping
+    gradients: Gradients
     trials: int
     feature_frames: int
     skipped: bool
@@ -29,17 +44,37 @@ class Update(NamedTuple):
     bad_batches: list[int]  # of a skip: which of the batches had a loss that is not finite
 
     def record(self, weights: Weights) -> dict[str, Any]:
-        """For metrics.jsonl; a loss that was not computed, or is not finite, is null."""
-        total, ctc, rnnt, raw = (value if math.isfinite(value) else None for value in map(float, self.terms))
-        ctc, rnnt, raw = ctc if weights.ctc else None, rnnt if weights.rnnt else None, raw if weights.rnnt else None
+        """For metrics.jsonl; what was not computed, or is not finite, is null."""
+        terms = {name: _number(float(term)) for name, term in self.terms._asdict().items()}
+        encoder_ctc, encoder_rnnt = _number(self.gradients.encoder_ctc), _number(self.gradients.encoder_rnnt)
+        if not weights.ctc:
+            terms["ctc"] = terms["ctc_blank"] = encoder_ctc = None
+        if not weights.rnnt:
+            terms["rnnt"] = terms["rnnt_raw"] = terms["rnnt_scale"] = encoder_rnnt = None
         return {
-            "loss": total,
-            "loss_ctc": ctc,
-            "loss_rnnt": rnnt,
-            "loss_rnnt_raw": raw,
-            "rnnt_ctc_ratio": rnnt / ctc if ctc and rnnt is not None else None,
-            "grad_norm": self.grad_norm if math.isfinite(self.grad_norm) else None,
+            "loss": terms["total"],
+            "loss_ctc": terms["ctc"],
+            "loss_rnnt": terms["rnnt"],
+            "loss_rnnt_raw": terms["rnnt_raw"],
+            "rnnt_scale": terms["rnnt_scale"],
+            "rnnt_ctc_ratio": _ratio(terms["rnnt"], terms["ctc"]),
+            "blank_ctc": terms["ctc_blank"],
+            "grad_norm": _number(self.gradients.total),
+            "clip_norm": self.gradients.bound,
+            "clipped": self.gradients.clipped,
+            "grad_norms": {part: _number(self.gradients.by_part.get(part, math.nan)) for part in PARTS},
+            "encoder_grad_ctc": encoder_ctc,
+            "encoder_grad_rnnt": encoder_rnnt,
+            "encoder_grad_ratio": _ratio(encoder_rnnt, encoder_ctc),
         }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _ratio(upper: float | None, lower: float | None) -> float | None:
+    return upper / lower if lower and upper is not None else None
 
 
 def run_update(
@@ -50,39 +85,60 @@ def run_update(
     weights: Weights,
     config: TrainConfig,
     number: int,
+    bound: float,
 ) -> Update:
-    """Do update `number`, whose random numbers depend on (seed, number, process) alone."""
+    """Do update `number`, whose random numbers depend on (seed, number, process) alone; clip to a norm of `bound`."""
     torch.manual_seed(hash((config.training.seed, number, fabric.global_rank)))
     batches = [augment(batch.to(fabric.device), config.augmentation) for batch in batches]
     size = sum_sizes(fabric, _size(model, batches))
     if size.trials == 0:
-        nothing = LossTerms(*torch.zeros(4).unbind())
-        return Update(nothing, 0.0, 0, 0, skipped=False, cause="", bad_batches=[])
+        nothing = LossTerms(*torch.zeros(len(LossTerms._fields)).unbind())
+        return Update(nothing, Gradients(0.0, bound, {}, 0.0, 0.0), 0, 0, skipped=False, cause="", bad_batches=[])
     optimizer.zero_grad(set_to_none=True)
-    losses = [torch.zeros(4, device=fabric.device)]
-    for batch in batches:
-        terms = batch_losses(model, batch, weights, config.losses, size, fabric.autocast())
-        if terms.total.requires_grad:
-            fabric.backward(terms.total)
-        losses.append(torch.stack([term.detach().to(torch.float32) for term in terms]))
-    every = torch.stack(losses)
-    summed = every.sum(dim=0)
-    sum_over_processes(fabric, [summed])
-    grad_norm = _clip(fabric, model, config.training.max_grad_norm)
-    *values, norm = torch.cat([summed, grad_norm[None].to(summed)]).tolist()
-    loss_is_finite = math.isfinite(values[0])
-    skipped = not (loss_is_finite and math.isfinite(norm))
+    terms, squares = _backward(fabric, model, batches, weights, config, size)
+    sums = torch.cat([terms.sum(dim=0), squares])
+    sum_over_processes(fabric, [sums])
+    sum_gradients(fabric, list(model.parameters()))
+    norms = clip_gradients(model, bound)
+    numbers = torch.cat([sums, torch.stack([norms.total, *norms.by_part.values()]).to(sums)]).tolist()
+    losses, encoder = numbers[: terms.shape[1]], numbers[terms.shape[1] : len(sums)]
+    total, *parts = numbers[len(sums) :]
+    loss_is_finite = math.isfinite(losses[0])
+    skipped = not (loss_is_finite and math.isfinite(total))
     if not skipped:
         optimizer.step()
     return Update(
-        LossTerms(*torch.tensor(values)),
-        norm,
+        LossTerms(*torch.tensor(losses)),
+        Gradients(total, bound, dict(zip(norms.by_part, parts, strict=True)), *map(math.sqrt, encoder)),
         size.trials,
         sum(int(batch.frame_lengths.sum()) for batch in batches),
         skipped,
         cause="gradient" if loss_is_finite else "loss",
-        bad_batches=[] if not skipped else (~every[1:, 0].isfinite()).nonzero().flatten().tolist(),
+        bad_batches=[] if not skipped else (~terms[:, 0].isfinite()).nonzero().flatten().tolist(),
     )
+
+
+def _backward(
+    fabric: Fabric,
+    model: ModeSSM,
+    batches: Sequence[Batch],
+    weights: Weights,
+    config: TrainConfig,
+    size: UpdateSize,
+) -> tuple[Tensor, Tensor]:
+    """Put the gradients of all batches into the parameters.
+
+    Returns:
+        The terms of each batch, and the squared norms of both losses' gradients at the encoder's output.
+    """
+    squares = torch.zeros(2, dtype=torch.float64, device=fabric.device)
+    rows = [squares.new_zeros(0, len(LossTerms._fields))]
+    for batch in batches:
+        terms = batch_losses(model, batch, weights, config.losses, size, fabric.autocast(), squares)
+        if terms.total.requires_grad:
+            fabric.backward(terms.total)
+        rows.append(torch.stack([term.detach().double() for term in terms])[None])
+    return torch.cat(rows), squares
 
 
 def _size(model: ModeSSM, batches: Sequence[Batch]) -> UpdateSize:
@@ -95,17 +151,3 @@ def _size(model: ModeSSM, batches: Sequence[Batch]) -> UpdateSize:
         for batch in batches
     ]
     return sum(sizes, UpdateSize(0, 0, 0))
-
-
-def _clip(fabric: Fabric, model: ModeSSM, max_norm: float) -> Tensor:
-    """Sum gradients over processes, clip them, and return their norm before clipping."""
-    parameters = list(model.parameters())
-    if fabric.world_size > 1:
-        have = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int64, device=fabric.device)
-        sum_over_processes(fabric, [have])
-        shared = [p for p, count in zip(parameters, have.tolist(), strict=True) if count]
-        for parameter in shared:
-            if parameter.grad is None:  # this process had no batch
-                parameter.grad = torch.zeros_like(parameter)
-        sum_over_processes(fabric, [p.grad for p in shared if p.grad is not None])
-    return torch.nn.utils.clip_grad_norm_(parameters, max_norm)
