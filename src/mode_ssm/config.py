@@ -223,6 +223,9 @@ class StageConfig:
     ctc_weight: float = 1.0
     rnnt_weight: float = 0.0
     rnnt_ramp_updates: int = 0  # the transducer's weight rises from 0.1 of its value over so many updates
+    freeze_encoder_updates: int = 0  # preprocessor and encoder stay as they are for the stage's first updates
+    freeze_predictor_updates: int = 0  # the predictor likewise
+    freeze_joiner_updates: int = 0  # the joiner likewise
 
 
 class Resume(StrEnum):

@@ -32,7 +32,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     ),
     **dict.fromkeys(
         "num_workers max_cut_frames time_masks patch_masks warmup_updates rewarm_updates epochs rnnt_ramp_updates seed "
-        "attention_every".split(),
+        "freeze_encoder_updates freeze_predictor_updates freeze_joiner_updates attention_every".split(),
         (0, 10**9),
     ),
     **dict.fromkeys(

@@ -18,6 +18,7 @@ from tests.small import small_config, small_words, write_data
 WORDS = """
 training.stages.0.epochs=3 training.stages.1.epochs=3 training.checkpoint_every_updates=2
 losses.rnnt_scaling=gradient training.clip_median_multiple=0.5
+training.stages.1.freeze_encoder_updates=4 training.stages.1.freeze_joiner_updates=6
 """.split()
 
 

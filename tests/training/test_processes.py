@@ -23,7 +23,11 @@ STARTS = {
 def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
     root = write_data(tmp_path / "data")
     command, more = STARTS[start]
-    plain = [*PLAIN, "losses.rnnt_scaling=gradient", "training.batch_size=3"]  # six batches: an even share for two processes
+    plain = [
+        *PLAIN,
+        "losses.rnnt_scaling=gradient",
+        "training.batch_size=3",
+    ]  # six batches: an even share for two processes
     words = [*small_words(root, tmp_path / "two", *plain), *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(

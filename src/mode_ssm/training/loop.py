@@ -23,6 +23,7 @@ from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, s
 from mode_ssm.training.clipping import clip_bound
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.display import Display, clock
+from mode_ssm.training.freezing import freeze
 from mode_ssm.training.objective import LossTerms, Weights
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
@@ -167,6 +168,7 @@ class Trainer:
             update_in_stage=in_stage,
         )
         set_learning_rate(self.optimizer, lr)
+        freeze(self.model, stage, in_stage)
         steering = position.steering
         weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage), steering.gradient_scale)
         bound = clip_bound(config.training, steering.grad_norms)
