@@ -16,7 +16,7 @@ from mode_ssm.report.trials import Aligned
 
 IMAGE_HEIGHT = 150
 LEFT, RIGHT, FOOT = 64, 16, 26
-LEAST_WIDTH, PIXELS_A_SECOND = 680, 110
+LEAST_WIDTH, PIXELS_A_SECOND = 860, 110
 ROW = 14  # height of a row of names
 GAP = 30  # between the heads' names, for the lines that join them
 CHARACTER = 8.6  # width of one, at most
@@ -88,7 +88,7 @@ def _rows(names: Sequence[str], places: Floats) -> list[int]:
     for name, at in zip(names, places, strict=True):
         half = CHARACTER * len(name) / 2
         row = next((r for r in range(ROWS) if ends[r] < at - half), int(np.argmin(ends)))
-        ends[row] = at + half
+        ends[row] = at + half + 3
         rows.append(row)
     return rows
 

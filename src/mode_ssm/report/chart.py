@@ -11,8 +11,9 @@ from mode_ssm.report.curves import Curve
 from mode_ssm.report.records import Floats, Switch
 
 WIDTH, HEIGHT = 460, 244  # units of the drawing, about pixels
-LEFT, RIGHT, TOP, BOTTOM = 50, 450, 22, 206
+LEFT, RIGHT, TOP, BOTTOM = 50, 442, 22, 206
 CHARACTER = 6.6  # width of one, about
+CROWD = 40  # points, beyond which their dots are small
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class LineChart:
     Args:
         healthy: a range of values that is drawn as a band.
         events: updates that get a mark at the foot.
+        span: updates that the axis reaches over at least.
     """
 
     lines: Sequence[Line]
@@ -40,6 +42,7 @@ class LineChart:
     switches: Sequence[Switch] = ()
     healthy: tuple[float, float] | None = None
     events: Floats = field(default_factory=lambda: np.zeros(0))
+    span: Sequence[float] = ()
 
     def draw(self) -> Markup:
         """The chart; a single drawing without names that others could share."""
@@ -55,8 +58,8 @@ class LineChart:
 
     def _axes(self) -> tuple[Axis, Axis]:
         updates = [line.curve.x for line in self.lines] + [np.array([float(s.update) for s in self.switches])]
-        x = np.concatenate([*updates, self.events])
-        y = np.concatenate([line.curve.y for line in self.lines] + [np.array(self.healthy or ())])
+        x = np.concatenate([*updates, self.events, np.array(self.span, dtype=np.float64)])
+        y = np.concatenate([_extent(line.curve) for line in self.lines] + [np.array(self.healthy or ())])
         first, last = (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
         return (
             Axis(first, max(last, first + 1), LEFT, RIGHT),
@@ -98,6 +101,11 @@ def _grid(x: Axis, y: Axis) -> Markup:
     return Markup().join(parts)
 
 
+def _extent(curve: Curve) -> Floats:
+    """What the axis should hold: all of the line, and all of its range but single spikes."""
+    return np.concatenate([curve.y, *(np.quantile(edge, [0.1, 0.9]) for edge in (curve.low, curve.high) if len(edge))])
+
+
 def _path(x: Floats, y: Floats) -> str:
     return "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
 
@@ -120,7 +128,8 @@ def _stroke(line: Line, x: Axis, y: Axis) -> Markup:
     kind = "line dashed" if line.dashed else "line"
     parts = [Markup('<path class="{} {}" d="M{}"/>').format(kind, line.colour, _path(*places))]
     if line.dots or len(places[0]) == 1:
-        dot = '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.6"><title>update {:.0f}: {:.3g}</title></circle>'
+        dot = '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{}"><title>update {:.0f}: {:.3g}</title></circle>'
+        radius = 2.6 if len(places[0]) <= CROWD else 1.5
         values = zip(*places, line.curve.x[shown], line.curve.y[shown], strict=True)
-        parts += [Markup(dot).format(line.colour, *four) for four in values]
+        parts += [Markup(dot).format(line.colour, a, b, radius, at, value) for a, b, at, value in values]
     return Markup().join(parts)

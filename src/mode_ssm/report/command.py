@@ -7,7 +7,7 @@ from pathlib import Path
 from mode_ssm.config import ReportConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
-from mode_ssm.report.comparison import comparison_page
+from mode_ssm.report.comparison_page import comparison_page
 from mode_ssm.report.page import render
 from mode_ssm.report.records import read_runs
 from mode_ssm.report.run_page import run_page

@@ -123,4 +123,5 @@ def _names(rows: dict[int, int]) -> Iterator[Markup]:
         at = MARGIN + CELL * place
         row, column = _name(phoneme, "put in"), _name(phoneme, "out")
         yield Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(MARGIN - 4, at + 13, row)
-        yield Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(at + 8, MARGIN - 5, column)
+        above = MARGIN - 5 - 12 * (place % 2)
+        yield Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(at + 8, above, column)

@@ -33,9 +33,12 @@ class RunCharts:
         self._breaks = [switch.update for switch in run.switches]
 
     def lines(self, keys: Mapping[str, tuple[str, str]]) -> list[Line]:
-        """Medians and ranges of those keys of the updates that were recorded; the values are (label, colour)."""
+        """Medians of those keys that the updates have, with ranges of up to two; the values are (label, colour)."""
         found = [(label, colour, self.run.series(key)) for key, (label, colour) in keys.items()]
-        return [Line(label, colour, shorten(series, self._breaks)) for label, colour, series in found if series]
+        curves = [(label, colour, shorten(series, self._breaks)) for label, colour, series in found if series]
+        if len(curves) > 2:
+            curves = [(label, colour, curve._replace(low=curve.y, high=curve.y)) for label, colour, curve in curves]
+        return [Line(*line) for line in curves]
 
     def share(self, key: str, colour: str) -> list[Line]:
         """How many of the updates have a flag, in per cent."""

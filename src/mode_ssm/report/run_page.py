@@ -47,8 +47,8 @@ def _rate(run: Run, head: Decoder) -> Tile:
     rates = run.error_rates(head)
     label = f"phoneme error rate, {HEAD_NAMES[head]}"
     if not rates:
-        return Tile(label, "none", "not validated")
-    return Tile(label, f"{rates.y[-1]:.2f} %", f"last; best {rates.y.min():.2f} %")
+        return Tile(label, "-", "not validated")
+    return Tile(label, f"{rates.y[-1]:.2f} %", f"final; best {rates.y.min():.2f} %")
 
 
 def _sizes(findings: Findings) -> list[Tile]:
@@ -60,9 +60,11 @@ def _sizes(findings: Findings) -> list[Tile]:
     return [
         Tile("parameters", f"{parameters / 1e6:.2f} M" if parameters else "unknown"),
         Tile("training time", duration(run.seconds) if run.seconds else "unknown"),
-        Tile("peak memory", f"{memory.y.max():,.0f} MB" if memory else "not recorded"),
+        Tile("peak memory", f"{memory.y.max():,.0f} MB") if memory else Tile("peak memory", "-", "not recorded"),
         Tile("updates", f"{len(run.all_updates):,}", f"{skipped:,} skipped"),
-        Tile("clipped", f"{100 * np.mean(clipped.y):.0f} %" if clipped else "not recorded", "of the updates"),
+        Tile("clipped", f"{100 * np.mean(clipped.y):.0f} %", "of the updates")
+        if clipped
+        else Tile("clipped", "-", "not recorded"),
     ]
 
 
@@ -71,7 +73,7 @@ def _warnings(run: Run) -> Section:
     if not found:
         return Section("warnings", "Warnings", [Note("No warning was recorded.")])
     rows = [(f"{w['update']:,}", w["stage"], w["text"]) for w in found[:WARNINGS]]
-    counts = ", ".join(f"{rule} {count:,} times" for rule, count in Counter(w["rule"] for w in found).most_common())
+    counts = ", ".join(f"{rule} {count:,}" for rule, count in Counter(w["rule"] for w in found).most_common())
     blocks: list[Block] = [
         Table(f"{len(found):,} in all: {counts}", ("update", "stage", "warning"), rows, words=3, wide=True)
     ]

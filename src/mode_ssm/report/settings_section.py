@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mode_ssm.config import CHOICES, TrainConfig
-from mode_ssm.report.page import Section, Table
+from mode_ssm.report.page import Block, Note, Section, Table
 from mode_ssm.report.records import Run
 from mode_ssm.settings import read_settings, walk
 
@@ -28,13 +28,13 @@ def settings_section(run: Run) -> Section:
     return Section("settings", "Settings", [changed, whole])
 
 
-def differing_settings(runs: Sequence[Run]) -> Table:
+def differing_settings(runs: Sequence[Run]) -> Block:
     """A row for each setting in which some runs differ; where they were written is none."""
     rows = [(key, *values) for key, values in _differing([_flat(r.config) for r in runs]) if key != "output_dir"]
-    note = "" if rows else "All settings are the same."
-    return Table(
-        "Settings that differ", ("setting", *(run.name for run in runs)), rows, note, words=len(runs) + 1, wide=True
-    )
+    if not rows:
+        return Note("All settings are the same.")
+    header = ("setting", *(run.name for run in runs))
+    return Table("Settings that differ", header, rows, words=len(header), wide=True)
 
 
 def _flat(config: TrainConfig) -> dict[str, str]:

@@ -7,7 +7,6 @@ from mode_ssm.report.page import Block, Note, Section
 from mode_ssm.report.records import HEAD_NAMES, Run
 from mode_ssm.report.run_charts import Missing, RunCharts, gathered
 
-UNITS = {Decoder.ctc: "nats per label", Decoder.rnnt: "scaled"}
 PARTS = {"preprocessor": "c0", "encoder": "c1", "ctc_head": "c2", "predictor": "c3", "joiner": "c4"}
 LINES = "Lines are medians of neighbouring updates, shades their range."
 
@@ -23,6 +22,7 @@ def training_sections(run: Run) -> list[Section]:
 
 def _losses(charts: RunCharts) -> list[Block | Missing]:
     run = charts.run
+    units = {Decoder.ctc: f"nats per {run.config.losses.ctc_normalisation}", Decoder.rnnt: "scaled"}
     skipped = np.array([r["update"] for r in run.all_updates if r["skipped_now"]], dtype=np.float64)
     marks = " Red marks at the foot are updates that were skipped for NaN or Inf." if len(skipped) else ""
     healthy = {
@@ -36,7 +36,7 @@ def _losses(charts: RunCharts) -> list[Block | Missing]:
             f"{HEAD_NAMES[head]} loss",
             charts.lines({f"loss_{head.value}": (f"{HEAD_NAMES[head]} loss", head.value)}),
             healthy[head] + marks,
-            unit=UNITS[head],
+            unit=units[head],
             log=True,
             events=skipped,
         )

@@ -50,6 +50,7 @@ def _rates(charts: RunCharts) -> list[Block | Missing]:
             "Healthy: a few hundred milliseconds or less, and steady. A delay that grows to seconds is a transducer "
             "that waits for the end of the sentence; losses.fastemit_lambda rewards early labels.",
             unit="ms",
+            floor=0.0,
         ),
     ]
 
