@@ -15,8 +15,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from mode_ssm.data.file_index import FileIndex, scan_file
+from mode_ssm.data.file_index import FileIndex
 from mode_ssm.data.problems import MalformedError, Problem
+from mode_ssm.data.scan_process import scan_file
 from mode_ssm.data.sessions import file_name
 from mode_ssm.data.trials import Record
 
