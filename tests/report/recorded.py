@@ -54,6 +54,7 @@ def _update(update: int, updates: int, joint: bool, rng: np.random.Generator, sc
         "loss_rnnt": rnnt,
         "loss_rnnt_raw": 30 * rnnt if rnnt else None,
         "rnnt_ctc_ratio": rnnt / ctc if rnnt else None,
+        "blank_ctc": 0.8,
         "grad_norm": 3 * noise,
         "clipped": bool(noise > 1),
         "clip_norm": 1.0,

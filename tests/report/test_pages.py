@@ -34,6 +34,7 @@ FIGURES = (
     "Learning rate",
     "Phoneme error rate, validation (%)",
     "Blank probability, validation (mean over frames)",
+    "Blank probability of the CTC head, training (mean over frames)",
     "Emission delay of RNN-T behind CTC (ms)",
     "CTC: phoneme error rate by session (%)",
     "RNN-T: phoneme error rate by session (%)",
@@ -135,6 +136,15 @@ def test_runs_without_networks_are_compared_by_their_records(tmp_path: Path, mak
     assert page.words.count("has no checkpoints/best.safetensors") == 10
     assert "All settings are the same." not in page.words  # each has its own data root
     assert "run-9" in page.words
+
+
+def test_help_names_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["report", "--help"])
+    assert exit_.value.code == 0
+    printed = capsys.readouterr().out
+    for key in ("out", "data.data_root", "split", "max_trials", "alignments", "examples", "batch_size"):
+        assert f"  {key}=" in printed
 
 
 WRONG = {

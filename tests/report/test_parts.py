@@ -23,7 +23,7 @@ LABELS = st.lists(st.integers(1, 6), max_size=9)
 @given(st.integers(0, 700), st.integers(1, 60), st.lists(st.integers(0, 700), max_size=3))
 def test_a_short_curve_keeps_every_extreme_and_mixes_no_stages(size: int, points: int, breaks: list[int]) -> None:
     rng = np.random.default_rng(size)
-    series = Series(np.arange(size, dtype=float), rng.normal(size=size))
+    series = Series(np.arange(size, dtype=np.float64), np.asarray(rng.normal(size=size), dtype=np.float64))
     curve = shorten(series, breaks, points)
     assert len(curve.x) <= max(points, 1) + 2 * len(breaks) + 1
     if not size:
@@ -38,7 +38,7 @@ def test_a_short_curve_keeps_every_extreme_and_mixes_no_stages(size: int, points
 
 
 def test_a_curve_that_is_short_stays_as_it_is() -> None:
-    series = Series(np.arange(1, 9, dtype=float), np.arange(8) ** 2.0)
+    series = Series(np.arange(1, 9, dtype=float), np.arange(8, dtype=np.float64))
     curve = shorten(series, points=50)
     assert (curve.x == series.x).all()
     assert (curve.y == series.y).all()

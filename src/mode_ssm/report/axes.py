@@ -72,10 +72,12 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def tick_text(value: float) -> str:
     """
-    >>> [tick_text(v) for v in (0, 0.002, 1.5, 20_000, 3e6, 1e-7)]
-    ['0', '0.002', '1.5', '20k', '3M', '1e-07']
+    >>> [tick_text(v) for v in (0, 0.002, 1.5, 1500, 20_000, 3e6, 1e-7)]
+    ['0', '0.002', '1.5', '1,500', '20k', '3M', '1e-07']
     """
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if size <= abs(value) < 1000 * size and (abs(value) >= 1e4 or value % 1000 == 0):
-            return f"{value / size:g}{letter}"
+    if 1e3 <= abs(value) < 1e4:
+        return f"{value:,.0f}"
+    for least, unit, letter in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if least <= abs(value) < 1e9:
+            return f"{value / unit:g}{letter}"
     return f"{value:g}"

@@ -36,7 +36,7 @@ CURVES = (
         "encoder_grad_ratio",
         "RNN-T gradient / CTC gradient at the encoder's output",
         "",
-        "Healthy: within a factor of ten of 1; with losses.rnnt_scaling=gradient near the ratio of the weights.",
+        "Healthy: within a factor of ten of the ratio of the weights; with losses.rnnt_scaling=gradient close to it.",
     ),
     Overlaid("grad_norm", "Gradient norm before clipping", "", "Healthy: of one order of magnitude within a stage."),
     Overlaid("lr", "Learning rate", "", "As set.", log=False),
@@ -83,5 +83,5 @@ def _figure(runs: Sequence[Run], lines: list[Line], shown: Overlaid) -> Block:
 
 
 def _common_switches(runs: Sequence[Run]) -> list[Switch]:
-    """Those that all runs have at the same update."""
-    return [switch for switch in runs[0].switches if all(switch in run.switches for run in runs)]
+    """The stages of all runs, where they begin at the same updates."""
+    return runs[0].switches if all(run.switches == runs[0].switches for run in runs) else []

@@ -47,6 +47,8 @@ def _losses(charts: RunCharts) -> list[Block | Missing]:
 def _balance(charts: RunCharts) -> list[Block | Missing]:
     if Decoder.rnnt not in charts.run.trained_heads():
         return [Note("Only one loss was trained, so there is nothing to balance.")]
+    joint = [stage for stage in charts.run.config.training.stages if stage.ctc_weight > 0 and stage.rnnt_weight > 0]
+    target = joint[-1].rnnt_weight / joint[-1].ctc_weight if joint else 1.0
     by_loss = {"encoder_grad_ctc": ("of weighted CTC", "ctc"), "encoder_grad_rnnt": ("of weighted RNN-T", "rnnt")}
     return [
         charts.figure(
@@ -60,10 +62,11 @@ def _balance(charts: RunCharts) -> list[Block | Missing]:
         charts.figure(
             "RNN-T gradient / CTC gradient at the encoder's output",
             charts.lines({"encoder_grad_ratio": ("norm of weighted RNN-T / of weighted CTC", "c1")}),
-            "Healthy: within a factor of ten of 1, the band. Far above it the transducer alone moves the encoder and "
-            "CTC decays; far below it the transducer learns in its own parts only.",
+            f"Healthy: within a factor of ten of {target:.2g}, the ratio of the weights; that is the band. Far above "
+            "it the transducer alone moves the encoder and CTC decays; far below it the transducer learns in its own "
+            "parts only.",
             log=True,
-            band=(0.1, 10.0),
+            band=(target / 10, 10 * target),
         ),
         charts.figure(
             "Norm of each loss's gradient at the encoder's output",

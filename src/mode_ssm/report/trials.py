@@ -140,7 +140,7 @@ def align(network: Recogniser, decoded: Decoded, trial: DecodedTrial) -> Aligned
     read = decoded.dataset.read(place)
     if not isinstance(read, Trial):
         return None
-    model, labels = network.model, torch.tensor(trial.reference, device=network.device)
+    model, labels = network.model, torch.tensor(trial.reference, dtype=torch.int64, device=network.device)
     frames, lengths = model.encode(collate([read], network.session_index).to(network.device))
     frames = frames[:, : int(lengths[0])]
     found: dict[Decoder, Tensor] = {}

@@ -45,6 +45,13 @@ def _rates(charts: RunCharts) -> list[Block | Missing]:
             floor=0.0,
         ),
         charts.figure(
+            "Blank probability of the CTC head, training",
+            charts.lines({"blank_ctc": ("CTC", "ctc")}),
+            "Healthy: as in validation, with more noise.",
+            unit="mean over frames",
+            floor=0.0,
+        ),
+        charts.figure(
             "Emission delay of RNN-T behind CTC",
             charts.validated("emission_delay_ms", "delay", "rnnt"),
             "Healthy: a few hundred milliseconds or less, and steady. A delay that grows to seconds is a transducer "
