@@ -84,7 +84,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, make_report: Command, capsys:
     words = " ".join(read(make_report(run)).words.split())
     assert "This run did not record: Gradient norms by part; Updates whose gradient was clipped." in words
     assert "No validation was recorded: the data have no val split, or the first epoch has not ended." in words
-    assert words.count("has no checkpoints/best.safetensors") == 3
+    assert words.count("The run's network could not be read: ") == 3
     assert "No warning was recorded." in words
     assert "has no checkpoints/best.safetensors" in capsys.readouterr().err
 
@@ -153,6 +153,7 @@ WRONG = {
     "no folder": (["report", "nowhere"], "nowhere is not a run folder (No such file or directory: config.yaml)"),
     "unknown setting": (["report", "nowhere", "data.root=x"], "did you mean data.data_root?"),
     "out of bounds": (["report", "nowhere", "max_trials=0"], "max_trials=0 is out of range"),
+    "test split": (["report", "nowhere", "split=test"], "split=test has no labels"),
     "twice": (["report", "nowhere", "./nowhere"], "A run is named twice among nowhere, ./nowhere"),
 }
 

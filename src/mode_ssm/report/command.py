@@ -23,8 +23,10 @@ def report(words: Sequence[str], config: ReportConfig) -> Path:
         words: run folders.
 
     Raises:
-        InputError: on a folder without a run, or a page that cannot be written.
+        InputError: on a folder without a run, a split without labels, or a page that cannot be written.
     """
+    if config.split == "test":
+        raise InputError("split=test has no labels to compare with; choose split=val or split=train.")
     runs = read_runs(words)
     findings = [look_at(run, config) for run in runs]
     for found in findings:

@@ -20,7 +20,12 @@ from mode_ssm.training.run_folder import read_metrics
 Floats = NDArray[np.float64]
 Record = dict[str, Any]
 
-NEEDED = {"update": ("update", "stage", "skipped_now"), "validation": ("update", "stage")}
+NEEDED = {
+    "update": ("update", "stage", "skipped_now"),
+    "validation": ("update",),
+    "stage": ("update", "name"),
+    "warning": ("update", "stage", "rule", "text"),
+}
 HEAD_NAMES = {Decoder.ctc: "CTC", Decoder.rnnt: "RNN-T"}
 
 
@@ -89,10 +94,6 @@ class Run:
         kept = np.array([(x, y) for x, y in found if y is not None], dtype=np.float64).reshape(-1, 2)
         kept = kept[np.isfinite(kept[:, 1])]
         return Series(kept[:, 0], kept[:, 1])
-
-    def trained_heads(self) -> list[Decoder]:
-        """The heads whose loss was computed in some update."""
-        return [head for head in Decoder if self.series(f"loss_{head.value}")]
 
     def error_rates(self, head: Decoder) -> Series:
         """Phoneme error rate of the validations in per cent."""

@@ -45,7 +45,7 @@ def _losses(charts: RunCharts) -> list[Block | Missing]:
 
 
 def _balance(charts: RunCharts) -> list[Block | Missing]:
-    if Decoder.rnnt not in charts.run.trained_heads():
+    if not charts.run.series("loss_rnnt"):
         return [Note("Only one loss was trained, so there is nothing to balance.")]
     joint = [stage for stage in charts.run.config.training.stages if stage.ctc_weight > 0 and stage.rnnt_weight > 0]
     target = joint[-1].rnnt_weight / joint[-1].ctc_weight if joint else 1.0

@@ -69,7 +69,7 @@ def look_at(run: Run, config: ReportConfig) -> Findings:
     try:
         network = load_recogniser(str(run.path))
     except InputError as error:
-        return Findings(run, None, None, str(error))
+        return Findings(run, None, None, f"The run's network could not be read: {error}")
     try:
         return Findings(run, network, _decode(run, network, config), "")
     except InputError as error:
@@ -81,11 +81,9 @@ def _decode(run: Run, network: Recogniser, config: ReportConfig) -> Decoded:
     data = replace(run.config.data, on_bad_trial=BadTrial.skip, num_workers=0)
     if config.data.data_root is not None:
         data = replace(data, data_root=config.data.data_root)
-    if config.split == "test":
-        raise InputError("split=test has no labels to compare with; choose split=val or split=train.")
     whole = network.open(EvaluateConfig(checkpoint=str(run.path), data=data, split=config.split))
     dataset = _some(whole, config.max_trials)
-    heads = [head for head in run.trained_heads() if _learnt(network, head)]
+    heads = [head for head in Decoder if _learnt(network, head)]
     trials = sorted(_decode_all(network, dataset, heads, config.batch_size), key=lambda t: _place(t.key))
     if not trials:
         raise InputError(f"None of the {len(dataset)} trials could be read.")
