@@ -96,7 +96,8 @@ def test_other_channels_are_drawn_and_bad_trials_left_out(
 
 def test_constant_and_single_frames_are_drawn(tmp_path: Path, draw: Draw) -> None:
     features = [np.zeros((30, 512), np.float32), np.ones((1, 512), np.float32)]
-    write_session(tmp_path / "flat", SESSION, "train", [FakeTrial(values) for values in features])
+    trials = [FakeTrial(values, sentence="It costs $5 or $\\frac{1.") for values in features]
+    write_session(tmp_path / "flat", SESSION, "train", trials)
     for i in range(2):
         draw(tmp_path / "flat", trial=f"{SESSION}/train/trial_000{i}")
     draw(tmp_path / "flat", session=SESSION)

@@ -36,7 +36,8 @@ def draw_trial(root: Path, sessions: Sequence[str], trial: str) -> "Figure":
     smooth = _smoothed(shown.features)
     halves = 2 if smooth.shape[1] == CHANNELS else 1
     figure = Figure(figsize=(16, 4.5 + 3.2 * halves), layout="constrained")
-    figure.suptitle(textwrap.fill(f"{trial}: {shown.sentence or '(no sentence)'}", 130), fontsize=14)
+    title = textwrap.fill(f"{trial}: {shown.sentence or '(no sentence)'}", 130)
+    figure.suptitle(title, fontsize=14, parse_math=False)
     *rasters, phonemes, components = figure.subplots(
         halves + 2, 1, sharex=True, height_ratios=[*[3.2] * halves, 0.7, 2]
     )
@@ -55,9 +56,8 @@ def draw_trial(root: Path, sessions: Sequence[str], trial: str) -> "Figure":
 def _smoothed(features: FloatArray) -> FloatArray:
     """Running means over SMOOTHING_MS; (T, C)."""
     frames = SMOOTHING_MS // FRAME_MS
-    before = np.pad(features, ((frames // 2 + 1, (frames - 1) // 2), (0, 0)))
-    before[0] = 0
-    sums = np.cumsum(before, axis=0, dtype=np.float64)
+    padded = np.pad(features, ((frames // 2 + 1, (frames - 1) // 2), (0, 0)))
+    sums = np.cumsum(padded, axis=0, dtype=np.float64)
     return np.asarray((sums[frames:] - sums[:-frames]) / frames, dtype=np.float32)
 
 
