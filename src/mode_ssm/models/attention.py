@@ -27,13 +27,8 @@ class LocalAttention(nn.Module):
 
     def __init__(self, config: SSMEncoderConfig) -> None:
         super().__init__()
-        if config.width % config.head_width:
-            raise InputError(
-                f"encoder.head_width={config.head_width} does not divide encoder.width={config.width}, as the heads of "
-                "attention need; choose a divisor of it, or set encoder.attention_every=0."
-            )
         self.window = config.attention_window
-        self.heads = config.width // config.head_width
+        self.heads = number_of_heads(config.width, config.head_width, ", or set encoder.attention_every=0")
         self.future = self.window if config.direction is Direction.bidirectional else 0
         self.norm = nn.LayerNorm(config.width, bias=False)
         self.in_proj = nn.Linear(config.width, 3 * config.width, bias=False)
@@ -90,6 +85,20 @@ class LocalAttention(nn.Module):
         )
         out: Tensor = self.out_proj(seen.flatten(1))
         return out, AttentionState(keys[:, 1:], values[:, 1:], min(state.seen + 1, self.window))
+
+
+def number_of_heads(width: int, head_width: int, way_out: str = "") -> int:
+    """How many heads share an attention layer.
+
+    Raises:
+        InputError: when they do not divide its width; it ends with a second way out of that, where there is one.
+    """
+    if width % head_width:
+        raise InputError(
+            f"encoder.head_width={head_width} does not divide encoder.width={width}, as the heads of attention need; "
+            f"choose a divisor of it{way_out}."
+        )
+    return width // head_width
 
 
 def minus_infinity(where: Tensor, dtype: torch.dtype) -> Tensor:

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
 from mode_ssm.config import Direction, TransformerEncoderConfig
-from mode_ssm.errors import InputError
-from mode_ssm.models.attention import minus_infinity
+from mode_ssm.models.attention import minus_infinity, number_of_heads
 from mode_ssm.models.dropout import Dropout, ResidualDropout
 
 EXPANSION = 4  # of the feed-forward network
@@ -26,11 +25,6 @@ class TransformerEncoder(nn.Module):
 
     def __init__(self, config: TransformerEncoderConfig) -> None:
         super().__init__()
-        if config.width % config.head_width:
-            raise InputError(
-                f"encoder.head_width={config.head_width} does not divide encoder.width={config.width}; "
-                "choose a divisor of it."
-            )
         self.config = config
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
@@ -49,7 +43,7 @@ class TransformerEncoder(nn.Module):
 
     def initial_state(self, trials: int) -> tuple[Cache, ...]:
         width = self.config.head_width
-        empty = self.norm.weight.new_zeros(trials, self.config.width // width, 0, width)
+        empty = self.norm.weight.new_zeros(trials, number_of_heads(self.config.width, width), 0, width)
         return ((empty, empty),) * self.config.layers
 
     def step(self, frame: Tensor, state: tuple[Cache, ...]) -> tuple[Tensor, tuple[Cache, ...]]:
@@ -72,7 +66,7 @@ class TransformerLayer(nn.Module):
     def __init__(self, config: TransformerEncoderConfig) -> None:
         super().__init__()
         width = config.width
-        self.heads = width // config.head_width
+        self.heads = number_of_heads(width, config.head_width)
         self.causal = config.direction is Direction.causal
         self.max_distance, self.chance = config.max_distance, config.dropout
         self.attention_norm = nn.LayerNorm(width)
