@@ -128,7 +128,7 @@ def test_two_runs_are_compared(trained: Trained, other: Path, make_report: Comma
 
 
 def test_runs_without_networks_are_compared_by_their_records(tmp_path: Path, make_report: Command) -> None:
-    runs = [write_recorded(tmp_path / f"run-{n}", scale=1 - 0.05 * n) for n in range(10)]
+    runs = [write_recorded(tmp_path / f"run-{n}", scale=1 - 0.05 * n, updates=80, validations=4) for n in range(10)]
     text = make_report(*runs)
     page = read(text)
     assert text.count("stroke-dasharray") < 10
@@ -182,7 +182,7 @@ def test_a_wrong_command_ends_with_one_sentence(
     ],
 )
 def test_a_damaged_run_is_named(text: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = write_recorded(tmp_path / "run")
+    run = write_recorded(tmp_path / "run", updates=40, validations=2)
     (run / "metrics.jsonl").write_text(text)
     with pytest.raises(SystemExit) as exit_:
         main(["report", str(run)])

@@ -79,7 +79,7 @@ def _figure(runs: Sequence[Run], lines: list[Line], shown: Overlaid) -> Block:
     span = (1.0, max(float(run.all_updates[-1]["update"]) for run in runs))
     floor = None if shown.log else 0.0
     chart = LineChart(lines, shown.unit, shown.log, floor, _common_switches(runs), span=span)
-    return chart_figure(shown.title, chart, shown.healthy)
+    return chart_figure(shown.title, chart, shown.healthy, named=True)
 
 
 def _common_switches(runs: Sequence[Run]) -> list[Switch]:

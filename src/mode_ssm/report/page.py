@@ -36,9 +36,10 @@ class Figure:
     wide: bool = False  # takes the whole width, and scrolls in its box where there is less
 
 
-def chart_figure(title: str, chart: LineChart, healthy: str) -> Figure:
-    """A line chart as a figure; one line needs no legend."""
-    entries = [LegendEntry(line.label, line.colour, line.dashed) for line in chart.lines]
+def chart_figure(title: str, chart: LineChart, healthy: str, *, named: bool = False) -> Figure:
+    """A line chart as a figure; one line needs no legend unless it is to be `named`."""
+    shown = chart.lines if named or len(chart.lines) > 1 else ()
+    entries = [LegendEntry(line.label, line.colour, line.dashed) for line in shown]
     return Figure(f"{title} ({chart.unit})" if chart.unit else title, chart.draw(), healthy, entries)
 
 

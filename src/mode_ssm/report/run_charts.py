@@ -11,6 +11,8 @@ from mode_ssm.report.curves import Curve, as_they_are, shorten
 from mode_ssm.report.page import Block, Figure, Note, chart_figure
 from mode_ssm.report.records import HEAD_NAMES, Floats, Run, Series
 
+FLAG_POINTS = 40  # of a share: fewer points than of other curves, so that each stands for some updates
+
 
 class Missing(NamedTuple):
     """A figure that the run has no records for."""
@@ -43,7 +45,7 @@ class RunCharts:
     def share(self, key: str, colour: str) -> list[Line]:
         """How many of the updates have a flag, in per cent."""
         series = self.run.series(key)
-        curve = shorten(series, self._breaks, typical=np.mean)
+        curve = shorten(series, self._breaks, FLAG_POINTS, typical=np.mean)
         per_cent = 100 * curve.y
         return [Line(key, colour, Curve(curve.x, per_cent, per_cent, per_cent))] if series else []
 

@@ -9,12 +9,15 @@ from mode_ssm.report.run_charts import RunCharts, gathered
 
 def duration(seconds: float) -> str:
     """
-    >>> [duration(s) for s in (42, 108, 7500)]
-    ['42 s', '1 min 48 s', '2 h 05 min']
+    >>> [duration(s) for s in (42, 108, 1500, 7500)]
+    ['42 s', '1 min 48 s', '25 min', '2 h 05 min']
     """
     minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours} h {minute:02d} min" if hours else f"{minute} min {second:02d} s" if minute else f"{second} s"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    if minutes >= 10:
+        return f"{minutes} min"
+    return f"{minutes} min {second:02d} s" if minutes else f"{second} s"
 
 
 def time_section(run: Run) -> Section:

@@ -77,7 +77,8 @@ def _balance(charts: RunCharts) -> list[Block | Missing]:
         charts.figure(
             "What the raw RNN-T loss was multiplied by",
             charts.lines({"rnnt_scale": ("scale", "rnnt")}),
-            "Healthy: nearly level for the schemes by length; with losses.rnnt_scaling=gradient it drifts slowly.",
+            "Healthy: nearly level for the schemes by length; with losses.rnnt_scaling=gradient it follows what the "
+            "gradients ask for, and neither falls nor rises without end.",
             log=True,
         ),
     ]

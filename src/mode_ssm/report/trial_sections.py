@@ -122,7 +122,7 @@ def _ranked(decoded: Decoded) -> list[DecodedTrial]:
 def _hypotheses(decoded: Decoded, count: int) -> list[Block]:
     ranked = _ranked(decoded)
     best = ranked[:count]
-    worst = ranked[len(best) :][::-1][:count]
+    worst = [trial for trial in ranked[len(best) :][::-1][:count] if trial.all_errors.edits]
     return [
         Hypotheses("Best", [_compared(trial) for trial in best]),
         Hypotheses("Worst", [_compared(trial) for trial in worst]),

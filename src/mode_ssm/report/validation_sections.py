@@ -39,8 +39,8 @@ def _rates(charts: RunCharts) -> list[Block | Missing]:
         charts.figure(
             "Blank probability, validation",
             charts.by_head(lambda head: run.series(f"blank_{head.value}", "validation")),
-            "Healthy: near 1 at first, since blank is learnt first, then down to a steady value. A head that stays at "
-            "1 has learnt to say nothing.",
+            "Healthy: rises in the first updates, since blank is learnt first, then settles well below 1. A head that "
+            "stays at 1 has learnt to say nothing.",
             unit="mean over frames",
             floor=0.0,
         ),
