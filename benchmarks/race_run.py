@@ -87,6 +87,8 @@ def costs(race: Race, data: str, system: str, out: Path) -> Costs:
             check(status, folder / "train.log")
             used.append(usage.cpu_s if race.budget.clock == "cpu" else usage.wall_s)
         each = [after - before for before, after in pairwise(used)]
+        if min(each) <= 0:
+            raise InputError(f"An epoch of {system} on {data} is too short to be timed; give the budget in updates.")
         replace_text(kept, json.dumps({"start": used[0], "epoch": each}))
     measured = json.loads(kept.read_text())
     return Costs(measured["start"], tuple(measured["epoch"]))

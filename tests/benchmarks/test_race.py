@@ -171,6 +171,10 @@ def test_costs_are_differences_of_short_runs_that_are_done_once(
     for _ in range(2):
         assert race_run.costs(tiny, "made up", "own", tmp_path / "runs") == race_plan.Costs(5.0, (2.0, 3.0))
     assert started == [[0, 0], [1, 0], [1, 1]]
+    monkeypatch.setattr(race_run, "train", lambda *_: (race_run.Usage(5.0, 5.0, 5.0), 0))
+    (tmp_path / "runs/made up/peer").mkdir(parents=True)
+    with pytest.raises(InputError, match="An epoch of peer on made up is too short to be timed"):
+        race_run.costs(tiny, "made up", "peer", tmp_path / "runs")
 
 
 def test_a_run_that_diverges_loses_and_one_that_fails_ends_the_race(
