@@ -8,10 +8,12 @@ from torch import Tensor
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import Decoder
+from mode_ssm.decoding.alignment import ctc_alignment, rnnt_alignment
 from mode_ssm.decoding.beam import BeamOptions, transducer_beam
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
 from mode_ssm.models.model import Encoded, ModeSSM
+from mode_ssm.phonemes import BLANK
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,23 @@ def recognise(model: ModeSSM, encoded: Encoded, decoder: Decoder, options: Searc
         return [list(hypothesis.labels) for hypothesis in greedy]
     beam = BeamOptions(options.beam_size, options.max_labels_per_frame, threshold=math.inf)
     return [list(best.labels) for best, *_ in transducer_beam(projected, encoded.lengths, search, beam)]
+
+
+@torch.no_grad()
+def align(model: ModeSSM, frames: Tensor, labels: Tensor, decoder: Decoder) -> Tensor:
+    """The encoder frame in which each of one trial's labels (U,) stands on the best path through its frames (S, D).
+
+    For CTC the first frame of the label, for RNN-T that which emits it.
+
+    Raises:
+        InputError: when the labels do not fit into the frames.
+    """
+    if decoder is Decoder.ctc:
+        return ctc_alignment(model.ctc_log_probs(frames), labels)
+    encoder, predictor = model.transducer_inputs(frames[None], labels[None])
+    log_probs = model.join(encoder[0, :, None], predictor[0, None])
+    emit = log_probs[:, :-1].gather(2, labels[None, :, None].expand(len(log_probs), -1, 1))[..., 0]
+    return rnnt_alignment(log_probs[..., BLANK], emit)
 
 
 def references(batch: Batch) -> list[list[int]]:

@@ -1,5 +1,6 @@
-"""Killed or told to stop, in either stage: the resumed run ends with the weights of an uninterrupted one."""
+"""Killed, told to stop, or out of disk space, in every phase: the resumed run ends as an uninterrupted one does."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,16 +11,18 @@ import pytest
 import torch
 
 from mode_ssm.errors import InputError
-from mode_ssm.training.checkpoint import read_checkpoint
+from mode_ssm.training.checkpoint import Position, read_checkpoint
 from mode_ssm.training.loop import train
-from mode_ssm.training.run_folder import read_metrics
+from mode_ssm.training.run_folder import RunFolder, read_metrics
 from tests.small import small_config, small_words, write_data
+from tests.training.faults import PHASES, in_another_process, train_with_accident, train_with_little_disk
 
 WORDS = """
-training.stages.0.epochs=3 training.stages.1.epochs=3 training.checkpoint_every_updates=2
+training.stages.0.epochs=3 training.stages.1.epochs=3 training.checkpoint_every_updates=3
 losses.rnnt_scaling=gradient training.clip_median_multiple=0.5
 training.stages.1.freeze_encoder_updates=4 training.stages.1.freeze_joiner_updates=6
 """.split()
+OF_THE_CLOCK = {"frames_per_s", "seconds", "peak_memory_mb"}
 
 
 @pytest.fixture(scope="module")
@@ -30,46 +33,88 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def uninterrupted(root, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "whole"
-    train(small_config(root, run, *WORDS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mode_ssm.training.loop.draw_run", lambda _: None)
+        train(small_config(root, run, *WORDS))
     return run
 
 
-def start(words):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "mode_ssm", "train", *words], env=environment, stdout=subprocess.PIPE, text=True
-    )
+def records(run):
+    return [{key: value for key, value in r.items() if key not in OF_THE_CLOCK} for r in read_metrics(run)]
 
 
-def wait_for(run, updates, process):
-    metrics = run / "metrics.jsonl"
-    while process.poll() is None and (not metrics.exists() or metrics.read_text().count('"update"') < updates):
-        time.sleep(0.01)
-
-
-def losses(run):
-    return [(r["update"], r["loss"]) for r in read_metrics(run) if r["kind"] == "update"]
-
-
-@pytest.mark.parametrize(("how", "updates"), [(signal.SIGKILL, 3), (signal.SIGKILL, 21), (signal.SIGTERM, 18)])
-def test_a_resumed_run_equals_an_uninterrupted_one(root, uninterrupted, tmp_path, how, updates):
-    run = tmp_path / "run"
-    words = small_words(root, run, *WORDS)
-    process = start(words)
-    wait_for(run, updates, process)
-    process.send_signal(how)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == (143 if how == signal.SIGTERM else -9)
-    assert how == signal.SIGKILL or "continue with training.resume=auto" in printed
+def assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted):
+    for name in ("last", "best"):  # whole, or not there
+        path = run / "checkpoints" / f"{name}.safetensors"
+        assert not path.exists() or read_checkpoint(path)
     train(small_config(root, run, *WORDS, "training.resume=auto"))
     resumed, whole = (
         read_checkpoint(r / "checkpoints" / "last.safetensors", with_optimizer=True) for r in (run, uninterrupted)
     )
     assert all(torch.equal(whole.model[name], resumed.model[name]) for name in whole.model)
     assert all(torch.equal(whole.optimizer[name], resumed.optimizer[name]) for name in whole.optimizer)
-    assert resumed.position.update == whole.position.update
-    assert resumed.position.steering == whole.position.steering
-    assert losses(run) == losses(uninterrupted)
+    for position in (whole.position, resumed.position):
+        position.seconds = 0.0
+    assert resumed.position == whole.position
+    assert records(run) == records(uninterrupted)
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["best.safetensors", "last.safetensors"]
+
+
+KILLED = [(signal.SIGKILL, phase) for phase in PHASES]
+TOLD_TO_STOP = [(signal.SIGTERM, phase) for phase in ("update of the second stage", "checkpoint writing", "validation")]
+
+
+@pytest.mark.parametrize(("how", "phase"), KILLED + TOLD_TO_STOP)
+def test_a_run_that_ended_early_goes_on_where_it_was(root, uninterrupted, tmp_path, how, phase):
+    run = tmp_path / "run"
+    code = in_another_process(train_with_accident, small_config(root, run, *WORDS), phase, how)
+    assert code == (143 if how == signal.SIGTERM else -9)
+    assert how == signal.SIGKILL or (run / "checkpoints" / "last.safetensors").exists()
+    assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted)
+
+
+@pytest.mark.parametrize("full", ["checkpoint", "metrics"])
+def test_a_full_disk_stops_the_run_with_a_sentence_and_loses_nothing(root, uninterrupted, tmp_path, full):
+    run, sentence = tmp_path / "run", tmp_path / "sentence"
+    in_another_process(
+        train_with_accident, small_config(root, run, *WORDS), "update of the first stage", signal.SIGTERM
+    )
+    last = run / "checkpoints" / "last.safetensors"
+    before = last.read_bytes()
+    room = {"checkpoint": len(before) // 2, "metrics": (run / "metrics.jsonl").stat().st_size + 500}[full]
+    config = small_config(root, run, *WORDS, "training.resume=auto")
+    assert in_another_process(train_with_little_disk, config, room, sentence) == 0
+    what = {"checkpoint": f"The checkpoint {last} could not be written", "metrics": f"{run} cannot be written"}[full]
+    assert sentence.read_text().startswith(what)
+    assert "then continue with training.resume=auto" in sentence.read_text()
+    assert last.read_bytes() == before
+    assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted)
+
+
+def test_a_command_told_to_stop_says_how_to_go_on(root, tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "mode_ssm", "train", *small_words(root, run, *WORDS)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None and not (run / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert f"Stopped; continue with training.resume=auto output_dir={run}" in printed
+    assert read_checkpoint(run / "checkpoints" / "last.safetensors").position.update > 0
+
+
+def test_a_validation_that_was_logged_but_not_saved_is_done_again(root, tmp_path):
+    """The last checkpoint may be of the same update, from before the validation."""
+    config = small_config(root, tmp_path / "run", "training.resume=auto")
+    lines = ["update", "warning", "validation", "warning"]
+    for batch, kept in ((5, ["update", "warning"]), (0, lines)):
+        folder = RunFolder(config)
+        folder.path.mkdir(exist_ok=True)
+        folder.metrics.write_text("".join(json.dumps({"kind": kind, "update": 5}) + "\n" for kind in lines))
+        assert [r["kind"] for r in folder.open(config, Position(update=5, batch=batch))] == kept
+        folder.close()
 
 
 def test_resuming_a_finished_run_changes_nothing(root, uninterrupted):

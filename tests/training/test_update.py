@@ -112,6 +112,25 @@ def test_a_bad_batch_is_skipped_named_counted_and_kept(root, tmp_path, monkeypat
     assert all(r["loss"] is not None for r in updates if not r["skipped_now"])
 
 
+def test_each_bad_batch_of_an_accumulated_update_is_kept(root, tmp_path, monkeypatch, capsys):
+    from mode_ssm.training import loop
+
+    real = loop.read_batches
+
+    def poisoned(dataset, batches, **options):
+        for number, batch in enumerate(real(dataset, batches, **options)):
+            if number in (4, 7) and dataset.entries[0].key.split == "train":
+                batch.features[0] = float("nan")
+            yield batch
+
+    monkeypatch.setattr(loop, "read_batches", poisoned)
+    words = ["training.batch_size=2", "training.gradient_accumulation_steps=4", "training.stages.1.epochs=0"]
+    train(small_config(root, tmp_path / "run", *words))
+    kept = sorted(p.name for p in (tmp_path / "run" / "skipped").iterdir())
+    assert kept == [f"update-000002-batch-{number}-process-0.safetensors" for number in (5, 8)]
+    assert capsys.readouterr().out.count("Skipping batch ") == 2
+
+
 def test_too_many_skips_in_a_row_end_the_run(root, tmp_path, monkeypatch):
     from mode_ssm.training import loop
 

@@ -38,6 +38,7 @@ class Position:
     best: list[float] = field(default_factory=list)  # stage and PER of the best validation so far
     seconds: float = 0.0  # training time so far
     steering: Steering = field(default_factory=Steering)
+    speaking: dict[str, int] = field(default_factory=dict)  # alarms that are going off, see Monitor
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ no wrapper around the model.
 """
 
 import os
+import platform
+import resource
 import warnings
 
 import torch
@@ -70,8 +72,25 @@ def sum_gradients(fabric: Fabric, parameters: list[nn.Parameter]) -> None:
     sum_over_processes(fabric, [p.grad for p in shared if p.grad is not None])
 
 
+def any_process(fabric: Fabric, condition: bool) -> bool:
+    """Whether it holds in one of the processes: the same answer in all of them."""
+    if fabric.world_size == 1:
+        return condition
+    votes = torch.tensor([int(condition)], device=fabric.device)
+    sum_over_processes(fabric, [votes])
+    return int(votes) > 0
+
+
 def sum_sizes(fabric: Fabric, size: UpdateSize) -> UpdateSize:
     """The counts of an update over all processes."""
     counts = [torch.tensor([*size], dtype=torch.int64, device=fabric.device)]
     sum_over_processes(fabric, counts)
     return UpdateSize(*counts[0].tolist())
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory that this process has held so far: of the GPU where it computes there, else of the host."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if platform.system() == "Darwin" else peak / 2**10  # bytes there, kilobytes elsewhere

@@ -46,6 +46,9 @@ class Display:
     def say(self, text: str) -> None:
         self._console.print(text, markup=False)
 
+    def warn(self, text: str) -> None:
+        self._console.print(f"Warning: {text}", markup=False, style="yellow")
+
     def epoch(self, title: str) -> None:
         self._bar.update(self._task, description=title)
         self._lines = 0

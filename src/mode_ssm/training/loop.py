@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any, NoReturn
 
 import torch
 from lightning_fabric import Fabric
@@ -18,12 +19,12 @@ from mode_ssm.config import Decoder, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.scoring import total
 from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint
 from mode_ssm.training.clipping import clip_bound
-from mode_ssm.training.devices import start_fabric
-from mode_ssm.training.display import Display, clock
+from mode_ssm.training.devices import any_process, peak_memory_mb, start_fabric
+from mode_ssm.training.display import Display
 from mode_ssm.training.freezing import freeze
+from mode_ssm.training.monitor import Monitor
 from mode_ssm.training.objective import LossTerms, Weights
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
@@ -32,6 +33,7 @@ from mode_ssm.training.run_folder import RunFolder
 from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
 from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
 from mode_ssm.training.stopping import StopRequest
+from mode_ssm.training.telling import epoch_summary, introduction
 from mode_ssm.training.update import Update, run_update
 from mode_ssm.training.validation import validate
 
@@ -72,6 +74,7 @@ class Trainer:
             self.position = checkpoint.position
         self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
         self.batches_per_epoch = len(self.plan(0))
+        self.updates_per_epoch = math.ceil(self.batches_per_epoch / config.training.gradient_accumulation_steps)
         self.started = time.monotonic() - self.position.seconds
 
     @property
@@ -81,14 +84,16 @@ class Trainer:
     def run(self, stop: StopRequest) -> Path:
         stages, position = self.config.training.stages, self.position
         if self.is_main:
-            self.folder.open(self.config, position.update)
+            records = self.folder.open(self.config, position)
+            self.monitor = Monitor(self.config, self.updates_per_epoch, position.speaking, records)
         done = sum(stage.epochs for stage in stages[: position.stage]) + position.epoch
         in_all = self.batches_per_epoch * sum(stage.epochs for stage in stages)
         every = self.config.training.log_every_updates
         first = done * self.batches_per_epoch + position.batch
         self.display = Display(in_all, first, every, silent=not self.is_main)
         try:
-            self.introduce()
+            for sentence in introduction(self.splits, self.model, self.folder, position):
+                self.display.say(sentence)
             for stage in stages[position.stage :]:
                 self.run_stage(stage, stop)
         finally:
@@ -96,29 +101,21 @@ class Trainer:
             if self.is_main:
                 self.folder.close()
         if self.is_main:
-            draw_run(self.folder.path)
+            with self.folder.writing():
+                draw_run(self.folder.path)
         return self.folder.path
 
-    def introduce(self) -> None:
-        train, val = self.splits.train, self.splits.val
-        parameters = sum(p.numel() for p in self.model.parameters())
-        trials = f"{len(train)} train and {len(val) if val else 0} val trials of {len(train.sessions)} sessions"
-        self.display.say(f"{trials}; {parameters / 1e6:.2f} M parameters; run folder {self.folder.path}")
-        if not val:
-            self.display.say("There is no val split: no error rates, and the best checkpoint is the last one.")
-        for problem in self.splits.problems:
-            self.display.say(f"Leaving out: {problem}")
-        if self.splits.problems:
-            self.display.say(f"{len(self.splits.problems)} problems found; mode-ssm inspect lists them.")
-        if self.position.update:
-            self.display.say(f"Resuming after update {self.position.update}")
-
     def run_stage(self, stage: StageConfig, stop: StopRequest) -> None:
-        while self.position.epoch < stage.epochs:
+        position = self.position
+        if self.is_main:
+            self.monitor.begin(position.stage, position.stage_start)
+        if position.update == position.stage_start and stage.epochs:
+            self.log({"kind": "stage", "name": stage.name, "update": position.update + 1})
+        while position.epoch < stage.epochs:
             self.run_epoch(stage, stop)
-            self.finish_epoch(stage)
-        self.position.stage += 1
-        self.position.epoch, self.position.stage_start = 0, self.position.update
+            self.finish_epoch(stage, stop)
+        position.stage += 1
+        position.epoch, position.stage_start = 0, position.update
 
     def plan(self, epoch: int) -> list[list[int]]:
         """This process's batches of an epoch, counted over all stages; every process gets as many."""
@@ -148,22 +145,25 @@ class Trainer:
             position.batch += len(group)
             position.update += 1
             self.keep_count(update)
-            if stop.requested or position.update % training.checkpoint_every_updates == 0:
+            if any_process(self.fabric, stop.requested):
+                self.leave()
+            if position.update % training.checkpoint_every_updates == 0:
                 self.save(self.folder.last)
-            if stop.requested:
-                self.display.say(f"Stopped; continue with training.resume=auto output_dir={self.folder.path}")
-                raise SystemExit(143)
+
+    def leave(self) -> NoReturn:
+        self.save(self.folder.last)
+        self.display.say(f"Stopped; continue with training.resume=auto output_dir={self.folder.path}")
+        raise SystemExit(143)
 
     def step(self, stage: StageConfig, batches: Sequence[Batch], count: int, of: int) -> Update:
         """One update over `batches`, which are `count` of the epoch's `of` batches; some may have been left out."""
         config, position = self.config, self.position
         began, in_stage = time.monotonic(), position.update - position.stage_start
-        stages, accumulation = config.training.stages, config.training.gradient_accumulation_steps
         lr = learning_rate(
             config.training.optimizer.lr,
             config.training.schedule,
             update=position.update,
-            total=math.ceil(self.batches_per_epoch / accumulation) * sum(s.epochs for s in stages),
+            total=self.updates_per_epoch * sum(s.epochs for s in config.training.stages),
             stage=position.stage,
             update_in_stage=in_stage,
         )
@@ -175,28 +175,27 @@ class Trainer:
         update = run_update(self.fabric, self.model, self.optimizer, batches, weights, config, position.update, bound)
         steering.remember(update, weights, config.losses.rnnt_scaling)
         if update.skipped:
-            self.report_skip(batches, update)
+            for sentence in self.folder.keep_bad_batches(batches, update, position, self.fabric.global_rank):
+                self.display.say(sentence)
         elif update.trials:
             self.epoch_terms.append(update.terms)
         seconds = time.monotonic() - began
         self.display.update(position.batch, count, of, update.terms, seconds)
-        if self.is_main:
-            self.folder.log(
-                {"kind": "update", "stage": stage.name, "epoch": position.epoch, "update": position.update + 1}
-                | update.record(weights)
-                | {"lr": lr, "skipped": position.skipped + update.skipped, "skipped_now": update.skipped}
-                | {"frames_per_s": round(update.feature_frames / seconds, 1)}
-            )
+        self.log(
+            {"kind": "update", "stage": stage.name, "epoch": position.epoch, "update": position.update + 1}
+            | update.record(weights)
+            | {"lr": lr, "skipped": position.skipped + update.skipped, "skipped_now": update.skipped}
+            | {"frames_per_s": round(update.feature_frames / seconds, 1)}
+        )
         return update
 
-    def report_skip(self, batches: Sequence[Batch], update: Update) -> None:
-        """Say which batch an update was skipped for, by its number in the epoch, and keep the bad batches."""
-        bad = update.bad_batches or list(range(len(batches)))
-        for index in bad:
-            trials = ", ".join(str(key) for key in batches[index].keys)
-            path = self.folder.save_skipped(batches[index], self.position.update + 1, self.fabric.global_rank)
-            number = self.position.batch + index + 1
-            self.display.say(f"Skipping batch {number} due to NaN/Inf {update.cause} (trials {trials}; kept in {path})")
+    def log(self, record: dict[str, Any]) -> None:
+        """Write a record, and what the monitor has to say of it."""
+        if self.is_main:
+            self.folder.log(record)
+            for warning in self.monitor.see(record):
+                self.folder.log(warning)
+                self.display.warn(warning["text"])
 
     def keep_count(self, update: Update) -> None:
         """Count skipped updates.
@@ -220,47 +219,38 @@ class Trainer:
         index, workers = self.splits.session_index, self.config.data.num_workers
         return read_batches(dataset, plan, session_index=index, num_workers=workers, on_problem=report)
 
-    def finish_epoch(self, stage: StageConfig) -> None:
+    def finish_epoch(self, stage: StageConfig, stop: StopRequest) -> None:
         """Validate, log, and keep the last and perhaps the best checkpoint."""
         position = self.position
+        rates = self.validate(stage, stop)
         position.epoch, position.batch = position.epoch + 1, 0
-        rates = self.validate(stage)
         mean = sum(rates.values()) / len(rates) if rates else WORST
-        position.seconds = time.monotonic() - self.started
         if not position.best or position.best[0] < position.stage or mean < position.best[1] or not rates:
             position.best = [position.stage, mean]
             self.save(self.folder.best)
         self.save(self.folder.last)
-        self.display.say("  " + " | ".join(self.summary(rates)))
+        self.display.say(f"  {epoch_summary(position, self.epoch_terms, rates)}")
 
-    def summary(self, rates: dict[Decoder, float]) -> list[str]:
-        position, terms = self.position, self.epoch_terms
-        parts = [f"{clock(position.seconds)} so far"]
-        if terms:
-            ctc = sum(float(t.ctc) for t in terms) / len(terms)
-            rnnt = sum(float(t.rnnt) for t in terms) / len(terms)
-            parts.append(f"mean loss: ctc {ctc:.3f}, rnnt {rnnt:.3f}")
-            if ctc > 0 and rnnt > 0:
-                parts.append(f"RNN-T/CTC ratio {rnnt / ctc:.2f}")
-        parts += [f"val PER {decoder.value} {100 * rate:.2f} %" for decoder, rate in rates.items()]
-        return [*parts, f"skipped {position.skipped}"]
-
-    def validate(self, stage: StageConfig) -> dict[Decoder, float]:
+    def validate(self, stage: StageConfig, stop: StopRequest) -> dict[Decoder, float]:
         """PER of the heads that this stage trains."""
+        position = self.position
         if self.splits.val is None:
             return {}
         weights = {Decoder.ctc: stage.ctc_weight, Decoder.rnnt: stage.rnnt_weight}
         decoders = [decoder for decoder, weight in weights.items() if weight > 0]
         plan = sequential_batches(self.splits.val.entries, self.config.training.batch_size)
         share = self.read(self.splits.val, plan[self.fabric.global_rank :: self.fabric.world_size])
-        errors = validate(self.fabric, self.model, share, decoders, self.splits.session_index)
-        rates = {decoder: total(by_session.values()).rate for decoder, by_session in errors.items()}
-        if self.is_main:
-            record = {"kind": "validation", "stage": stage.name, "epoch": self.position.epoch - 1}
-            per = {f"per_{d.value}": rates.get(d) for d in Decoder}
-            by_session = {f"per_{d.value}_by_session": {s: e.rate for s, e in errors[d].items()} for d in decoders}
-            self.folder.log(record | {"update": self.position.update} | per | by_session)
-        return rates
+        index = self.splits.session_index
+        found = validate(self.fabric, self.model, share, decoders, index, lambda: stop.requested)
+        if found is None:
+            self.leave()
+        self.log(
+            {"kind": "validation", "stage": stage.name, "epoch": position.epoch, "update": position.update}
+            | found.record()
+            | {"seconds": round(time.monotonic() - self.started, 1)}
+            | {"peak_memory_mb": round(peak_memory_mb(self.fabric.device), 1)}
+        )
+        return found.rates
 
     def save(self, path: Path) -> None:
         self.position.seconds = time.monotonic() - self.started

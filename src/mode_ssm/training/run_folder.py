@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
 
@@ -15,6 +16,9 @@ from mode_ssm.config import Resume, TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 from mode_ssm.settings import dump_settings
+from mode_ssm.training.checkpoint import Position
+from mode_ssm.training.history import Record
+from mode_ssm.training.update import Update
 
 
 class RunFolder:
@@ -38,42 +42,74 @@ class RunFolder:
                 f"{self.path} holds a run already; continue it with training.resume=auto, or give another output_dir."
             )
 
-    def open(self, config: TrainConfig, updates_done: int) -> None:
-        """Make the folder, write the settings and drop metrics of updates that a resumed run will do again."""
-        try:
+    def open(self, config: TrainConfig, position: Position) -> list[Record]:
+        """Make the folder, write the settings, and return the records of a resumed run, less what it will do again."""
+        with self.writing():
             self.best.parent.mkdir(parents=True, exist_ok=True)
+            for half_written in self.best.parent.glob(".*.safetensors.*"):  # when a process was killed
+                half_written.unlink()
             replace_text(self.path / "config.yaml", dump_settings(config))
-            kept = [m for m in read_metrics(self.path) if m["update"] <= updates_done] if self.metrics.exists() else []
+            kept = list(_not_done_again(read_metrics(self.path), position)) if self.metrics.exists() else []
             replace_text(self.metrics, "".join(json.dumps(m) + "\n" for m in kept))
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); give another output_dir.") from None
-        self._lines = self.metrics.open("a", buffering=1)
-        self._events = SummaryWriter(str(self.path / "tensorboard"), purge_step=updates_done + 1)
+            self._lines = self.metrics.open("a", buffering=1)
+            self._events = SummaryWriter(str(self.path / "tensorboard"), purge_step=position.update + 1)
+        return kept
 
-    def log(self, record: dict[str, Any]) -> None:
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Raises: InputError, when what is done within cannot be written, on a full disk say."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"{self.path} cannot be written ({error}); free disk space there or give another output_dir, then "
+                "continue with training.resume=auto."
+            ) from None
+
+    def log(self, record: Record) -> None:
         """One JSON object a line, and every number of it to TensorBoard."""
-        self._lines.write(json.dumps(record) + "\n")
-        for key, value in _numbers(record):
-            if key != "update":
-                self._events.add_scalar(key, value, record["update"])
+        with self.writing():
+            self._lines.write(json.dumps(record) + "\n")
+            for key, value in _numbers(record):
+                if key != "update":
+                    self._events.add_scalar(key, value, record["update"])
 
-    def save_skipped(self, batch: Batch, update: int, index: int) -> Path:
-        """Keep a batch whose loss or gradient was not finite, to replay it."""
-        folder = self.path / "skipped"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"update-{update:06d}-{index}.safetensors"
+    def keep_bad_batches(
+        self, batches: Sequence[Batch], update: Update, position: Position, process: int
+    ) -> Iterator[str]:
+        """Keep what an update was skipped for, to replay it; says of each batch its number in the epoch, and where."""
+        for index in update.bad_batches or range(len(batches)):
+            number = position.batch + index + 1
+            name = f"update-{position.update + 1:06d}-batch-{number}-process-{process}.safetensors"
+            path = self.path / "skipped" / name
+            self._keep(batches[index], path)
+            trials = ", ".join(str(key) for key in batches[index].keys)
+            yield f"Skipping batch {number} due to NaN/Inf {update.cause} (trials {trials}; kept in {path})"
+
+    def _keep(self, batch: Batch, path: Path) -> None:
         tensors = {
             name: t.cpu().contiguous() for name, t in batch._asdict().items() if name not in ("keys", "sentences")
         }
-        save_file(tensors, path, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
-        return path
+        with self.writing():
+            path.parent.mkdir(exist_ok=True)
+            save_file(tensors, path, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
 
     def close(self) -> None:
-        self._lines.close()
-        self._events.close()
+        with self.writing():
+            self._lines.close()
+            self._events.close()
 
 
-def _numbers(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def _not_done_again(records: list[Record], position: Position) -> Iterator[Record]:
+    """What a run has logged up to a position; a validation of its update is later where the epoch is not over."""
+    for record in records:
+        if (record["kind"], record["update"]) == ("validation", position.update) and position.batch > 0:
+            return
+        if record["update"] <= position.update:
+            yield record
+
+
+def _numbers(record: Record) -> Iterator[tuple[str, float]]:
     for key, value in record.items():
         if isinstance(value, dict):
             yield from ((f"{key}/{inner}", number) for inner, number in _numbers(value))
@@ -81,7 +117,7 @@ def _numbers(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
             yield key, value
 
 
-def read_metrics(run: Path) -> list[dict[str, Any]]:
+def read_metrics(run: Path) -> list[Record]:
     """The records of a run's metrics.jsonl; a last line that a kill cut short is left out."""
     text = (run / "metrics.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]

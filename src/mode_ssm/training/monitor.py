@@ -1,0 +1,63 @@
+"""The monitor of every run: takes in each record as it is written, and says in words when an alarm goes off."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from mode_ssm.config import TrainConfig
+from mode_ssm.training.alarms import UPDATE_ALARMS
+from mode_ssm.training.history import REMEMBERED_UPDATES, History, Record
+from mode_ssm.training.validation_alarms import VALIDATION_ALARMS
+
+QUIET_UPDATES = 100  # an alarm about updates is over when it has not gone off for so many
+
+
+class Monitor:
+    """Watches a run, one stage at a time.
+
+    An alarm speaks once, and again when it was over in between or another stage has begun.
+
+    Args:
+        updates_per_epoch: of this run's data.
+        speaking: for each alarm that is not over, the update at which it last went off; kept in the checkpoint.
+        records: of a resumed run.
+    """
+
+    def __init__(
+        self, config: TrainConfig, updates_per_epoch: int, speaking: dict[str, int], records: Iterable[Record] = ()
+    ) -> None:
+        self.config, self.updates_per_epoch, self.speaking = config, updates_per_epoch, speaking
+        self.history = History(config.training.stages[0], 0, config.losses.rnnt_scaling, in_all=0)
+        for record in records:
+            self._remember(record)
+
+    def begin(self, number: int, start: int) -> None:
+        """Turn to stage `number`, which began after `start` updates."""
+        stage = self.config.training.stages[number]
+        in_all = stage.epochs * self.updates_per_epoch
+        of_stage = [record for record in self.history.updates if record["update"] > start]
+        if not of_stage:
+            self.speaking.clear()
+        self.history = replace(self.history, stage=stage, number=number, start=start, in_all=in_all, updates=of_stage)
+
+    def see(self, record: Record) -> Iterator[Record]:
+        """Take in a record; gives a record of kind warning for each alarm that begins to go off."""
+        self._remember(record)
+        alarms = {"update": UPDATE_ALARMS, "validation": VALIDATION_ALARMS}.get(record["kind"], ())
+        quiet = QUIET_UPDATES if record["kind"] == "update" else 1
+        for alarm in alarms:
+            text, name, update = alarm(self.history), alarm.__name__, record["update"]
+            if text is None:
+                if update - self.speaking.get(name, update) >= quiet:
+                    del self.speaking[name]
+                continue
+            if name not in self.speaking:
+                where = {key: record[key] for key in ("stage", "epoch", "update")}
+                yield {"kind": "warning", "rule": name, "text": text} | where
+            self.speaking[name] = update
+
+    def _remember(self, record: Record) -> None:
+        if record["kind"] == "update":
+            self.history.updates.append(record)
+            del self.history.updates[:-REMEMBERED_UPDATES]
+        elif record["kind"] == "validation":
+            self.history.validations.append(record)

@@ -1,0 +1,55 @@
+"""Recordings with faults in them: the run goes on, says what it left out, and its weights stay finite."""
+
+import numpy as np
+import pytest
+import torch
+
+from mode_ssm.training.checkpoint import read_checkpoint
+from mode_ssm.training.loop import train
+from mode_ssm.training.run_folder import read_metrics
+from tests.data.files import FakeTrial, make_trial, write_session
+from tests.small import SESSIONS, small_config
+
+LEFT_OUT = {
+    "NaN": "has 1 NaN or infinite feature values, the first at frame 3, channel 2",
+    "label too long": "encoder frames, but its 60 labels, 0 of them equal to the one before, need 60",
+}
+FAULTS = ("NaN", "all zero", "label too long", "spike of 1e30", "spike of 1e30 in one frame")
+
+
+def faulty_trial(fault: str) -> FakeTrial:
+    trial = make_trial(7, 90)
+    match fault:
+        case "NaN":
+            trial.features[3, 2] = np.nan
+        case "all zero":
+            trial.features[:] = 0
+        case "label too long":
+            trial.labels = [1 + n % 2 for n in range(60)]
+        case "spike of 1e30":
+            trial.features[:, ::2] = 1e30
+        case _:
+            trial.features[40] = -1e30
+    return trial
+
+
+@pytest.mark.parametrize("softsign", [True, False])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_trial_does_not_end_the_run(tmp_path, capsys, fault, softsign):
+    for session in SESSIONS:
+        trials = [make_trial(n, 90) for n in range(4)]
+        write_session(tmp_path / "data", session, "train", [*trials, faulty_trial(fault)])
+        write_session(tmp_path / "data", session, "val", trials[:2])
+    config = small_config(tmp_path / "data", tmp_path / "run", f"preprocessor.softsign={softsign}".lower())
+    train(config)
+    printed = " ".join(capsys.readouterr().out.split())
+    if fault in LEFT_OUT:  # what is wrong with labels is known at once, features are looked at when they are read
+        epochs = 2 if fault == "NaN" else 1
+        assert printed.count("Leaving out: ") == printed.count(LEFT_OUT[fault]) == epochs * len(SESSIONS)
+    updates = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "update"]
+    skipped = sum(r["skipped_now"] for r in updates)
+    assert updates[-1]["skipped"] == skipped == printed.count("Skipping batch ")
+    assert skipped == 0 or (not softsign and fault.startswith("spike"))
+    assert all(r["loss"] is not None for r in updates if not r["skipped_now"])
+    weights = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors").model
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
