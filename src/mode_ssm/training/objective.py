@@ -65,8 +65,7 @@ def batch_losses(
     zero = frames.new_zeros((), dtype=torch.float32)
     ctc = rnnt = rnnt_raw = rnnt_scale = ctc_blank = zero
     if log_probs is not None:
-        blank = log_probs.detach()[..., BLANK].exp() * length_mask(lengths, log_probs.shape[1])
-        ctc_blank = blank.sum() / size.encoder_frames
+        ctc_blank = mean_blank(log_probs, lengths, size)
         ctc_loss = ctc_nats_per_label if config.ctc_normalisation is CTCNormalisation.label else ctc_nats
         ctc = ctc_loss(log_probs, batch.labels, lengths, batch.label_lengths).sum() / size.trials
     if sides is not None:
@@ -76,6 +75,12 @@ def batch_losses(
         rnnt_scale = (1 / divisor).sum() / size.trials
     total = weights.ctc * ctc + weights.rnnt * rnnt
     return LossTerms(total, ctc.detach(), rnnt.detach(), rnnt_raw, rnnt_scale, ctc_blank)
+
+
+def mean_blank(log_probs: Tensor, lengths: Tensor, size: UpdateSize) -> Tensor:
+    """A batch's share of the mean probability of blank over the encoder frames of the update."""
+    blank = log_probs.detach()[..., BLANK].exp() * length_mask(lengths, log_probs.shape[1])
+    return blank.sum() / size.encoder_frames
 
 
 def measured(frames: Tensor, squares: Tensor) -> Tensor:
