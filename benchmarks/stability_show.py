@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-PER_TICKS = [5, 10, 20, 50, 100, 200, 500, 2000]
+PER_TICKS = [10, 30, 100, 300, 1000]
 HEADS = {"per_ctc": ("tab:blue", "CTC"), "per_rnnt": ("tab:orange", "RNN-T")}
 
 
@@ -65,7 +65,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     panels[3].set(title="Phoneme error rate\nafter the stage (%)", xscale="log")
     panels[3].set_xticks(PER_TICKS, [str(tick) for tick in PER_TICKS])
     panels[3].minorticks_off()
-    panels[3].legend(loc="lower right")
+    panels[3].legend(loc="center right")
     panels[0].set_yticks(heights, [f"{row['base']}: {row['name']}" for row in rows])
     for panel in panels:
         panel.grid(alpha=0.3)
