@@ -116,13 +116,15 @@ def finish(race: Race, run: Run, out: Path) -> dict[str, Any]:
     folder = out / str(run)
     words = race.words(run.data, run.system)
     shape = [stage.epochs for stage in read_settings(TrainConfig, words).training.stages]
-    epochs = stage_epochs(shape, costs(race, run.data, run.system, out), race.budget)
+    each = costs(race, run.data, run.system, out)
+    epochs = stage_epochs(shape, each, race.budget)
     words += [f"training.stages.{index}.epochs={count}" for index, count in enumerate(epochs)]
     words += [f"training.optimizer.lr={run.learning_rate:g}", f"training.seed={run.seed}"]
     attempts = _attempts(folder, words)
     result = folder / "result.json"
     if not result.exists():
-        found = _trained(race, run, folder, words, attempts) | {"epochs": epochs}
+        found = _trained(race, run, folder, words, attempts)
+        found |= {"epochs": epochs, "epoch_costs": each.epoch}
         replace_text(result, json.dumps(run._asdict() | found, indent=2) + "\n")
     loaded: dict[str, Any] = json.loads(result.read_text())
     return loaded

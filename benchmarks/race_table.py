@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 Results = list[dict[str, Any]]
 
@@ -23,6 +24,7 @@ COSTS: dict[str, Callable[[Results], str]] = {
     "parameters": lambda results: f"{results[0]['parameters'] / 1e6:.2f} M",
     "learning rate": lambda results: f"{results[0]['learning_rate']:g}",
     "epochs": lambda results: " + ".join(map(str, results[0]["epochs"])),
+    "cost of an epoch, s or updates": lambda results: " + ".join(f"{cost:.1f}" for cost in results[0]["epoch_costs"]),
     "updates": lambda results: str(results[0]["updates"]),
     "seeds": lambda results: str(len(results)),
     "training, processor minutes": lambda results: _spread([_minutes(result["cpu_s"]) for result in results]),
@@ -150,6 +152,8 @@ def _draw_curves(axes: Axes, systems: dict[str, Results]) -> None:
                 label = f"{system}, {HEADS[head]}" if number == 0 else None
                 axes.plot(x, y, style, color=f"C{index}", lw=1, label=label)
     axes.set_yscale("log")
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks(LogFormatter(minor_thresholds=(1.5, 0.6)))
     axes.set_xlabel("minutes of training")
     axes.legend(fontsize=8)
 

@@ -205,6 +205,7 @@ def result(system: str, per: float, seed: int, unseen: float | None) -> dict[str
         "seed": seed,
         "learning_rate": 1e-3,
         "epochs": [2],
+        "epoch_costs": [40.04],
         "updates": 10,
         "parameters": 1_410_000,
     } | {
@@ -224,7 +225,7 @@ def test_the_table_has_means_spreads_and_a_verdict() -> None:
     grids = {"D": {name: results[:1] for name, results in data["D"].items()}}
     text = race_table.table("tiny", data, grids, "How.")
     assert "| ours | CTC | 4.50 ± 0.71 | 4.50 ± 0.71 |" in text
-    assert "| ours | 1.41 M | 0.001 | 2 | 10 | 2 | 1.50 ± 0.00 | 1.67 ± 0.00 | 612 | CTC 0.0100 |" in text
+    assert "| ours | 1.41 M | 0.001 | 2 | 40.0 | 10 | 2 | 1.50 ± 0.00 | 1.67 ± 0.00 | 612 | CTC 0.0100 |" in text
     assert "ours makes 25.0 % fewer phoneme errors than second" in text
     assert "| seen sentences |" not in text
     race_table.draw(data)
