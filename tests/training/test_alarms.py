@@ -46,7 +46,7 @@ FAILURES = {
     "ctc_gradient": (
         history([(n, {"encoder_grad_ratio": 0.01}) for n in LAST_50]),
         "The CTC gradient at the encoder has been 100 times the RNN-T gradient for 50 updates; set "
-        "losses.rnnt_scaling=gradient or lower training.stages.1.ctc_weight.",
+        "losses.rnnt_scaling=label_length or lower training.stages.1.ctc_weight.",
     ),
     "loss_ratio": (
         history([(n, {"rnnt_ctc_ratio": 31.0}) for n in LAST_50]),
@@ -81,17 +81,17 @@ FAILURES = {
     "head_behind": (
         history(validations=[{"per_rnnt": rate, "per_ctc": 0.3} for rate in (0.84, 0.86, 0.82)], before=[]),
         "After 1100 updates of the stage the RNN-T head has PER 82 % (84 % two validations ago), the CTC head 30 %; "
-        "raise training.stages.1.rnnt_weight, or set losses.rnnt_scaling=gradient.",
+        "raise training.stages.1.rnnt_weight, or set losses.rnnt_scaling=label_length.",
     ),
     "worse_than_best": (
         history(validations=[{"per_ctc": 0.2}, {"per_ctc": 0.44}, {"per_ctc": 0.41}]),
         "The PER of the CTC head was 20.0 % and has been 41.0 % or more in the last 2 validations; lower "
-        "training.optimizer.lr, or set losses.rnnt_scaling=gradient in a joint stage.",
+        "training.optimizer.lr, or set losses.rnnt_scaling=label_length in a joint stage.",
     ),
     "emission_delay": (
         history(validations=[{"emission_delay_ms": 1234.5}]),
         "The transducer emits labels 1234 ms after CTC does (mean of a val batch after 1100 updates of the stage); set "
-        "losses.fastemit_lambda=0.01, or raise the CTC weight of the stage.",
+        "losses.fastemit_lambda=0.01, or raise training.stages.1.ctc_weight.",
     ),
 }
 ALARMS = {alarm.__name__: alarm for alarm in (*UPDATE_ALARMS, *VALIDATION_ALARMS)}

@@ -28,6 +28,10 @@ def test_without_a_multiple_or_with_too_few_norms_the_fixed_bound_counts():
     assert clip_bound(TrainingConfig(max_grad_norm=3.0, clip_median_multiple=2.0), [0.1] * (FEWEST_NORMS - 1)) == 3.0
 
 
+def test_a_median_of_zero_bounds_nothing():
+    assert clip_bound(TrainingConfig(max_grad_norm=3.0, clip_median_multiple=2.0), [0.0] * 50 + [1.0] * 49) == 3.0
+
+
 @pytest.mark.parametrize("bound", [0.01, 1e6])
 def test_clipping_equals_pytorchs_and_finds_the_norm_of_each_part(bound):
     torch.manual_seed(0)

@@ -1,8 +1,10 @@
 """Two processes train as one process that accumulates two batches, whether started here or by torchrun."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -45,3 +47,19 @@ def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
         torch.testing.assert_close(two.model[name], weights, rtol=1e-3, atol=1e-5)
     losses = [[r["loss"] for r in read_metrics(tmp_path / run) if r["kind"] == "update"] for run in ("two", "one")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_two_processes_stop_after_the_same_update_when_one_is_told_to(tmp_path):
+    root, run = write_data(tmp_path / "data"), tmp_path / "run"
+    words = small_words(root, run, "training.devices=2", "training.stages.0.epochs=1000")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "mode_ssm", "train", *words]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (run / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    printed, complaints = process.communicate(timeout=120)
+    assert "Stopped; continue with training.resume=auto" in printed, complaints
+    assert process.returncode == 143, complaints
+    updates = [r["update"] for r in read_metrics(run) if r["kind"] == "update"]
+    assert read_checkpoint(run / "checkpoints" / "last.safetensors").position.update == updates[-1]

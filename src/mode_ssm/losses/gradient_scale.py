@@ -12,6 +12,7 @@ from statistics import median
 
 WINDOW_UPDATES = 15  # of the running median
 MAX_CHANGE = 1.1  # of the scale, from one update to the next
+RANGE = 0.01, 100.0  # of the scale, which multiplies nats per label
 
 
 def equalising_scale(scale: float, ctc_norm: float, rnnt_norm: float) -> float | None:
@@ -33,12 +34,14 @@ def equalising_scale(scale: float, ctc_norm: float, rnnt_norm: float) -> float |
 def followed_scale(scale: float, equalising: Sequence[float]) -> float:
     """The scale of the next update: nearer to the median of what would have been right in the last ones.
 
-    >>> followed_scale(0.1, [0.2, 0.104, 0.103])
-    0.104
-    >>> followed_scale(0.1, [0.2])
-    0.10500000000000001
+    It stays within `RANGE`: a CTC loss that has nothing left to learn must not switch the transducer off.
+
+    >>> followed_scale(1.0, [2.0, 0.96, 0.95])
+    0.96
+    >>> followed_scale(1.0, [2.0])
+    1.1
     """
     if not equalising:
         return scale
-    change = median(equalising) / scale
-    return scale * min(max(change, 1 / MAX_CHANGE), MAX_CHANGE)
+    wanted = min(max(median(equalising), RANGE[0]), RANGE[1])
+    return scale * min(max(wanted / scale, 1 / MAX_CHANGE), MAX_CHANGE)

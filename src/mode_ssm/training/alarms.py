@@ -27,10 +27,9 @@ def rnnt_gradient(history: History) -> str | None:
     ratios = history.last("encoder_grad_ratio", GRADIENT_UPDATES)
     if not ratios or sorted(ratios)[EXCEPTIONS] <= RATIO_LIMITS[1]:
         return None
-    other = "gradient" if history.scaling is RNNTScaling.label_length else "label_length"
     return (
         f"The RNN-T gradient at the encoder has been {median(ratios):.0f} times the CTC gradient for "
-        f"{len(ratios)} updates; set losses.rnnt_scaling={other} or lower {history.setting}.rnnt_weight."
+        f"{len(ratios)} updates; set {history.other_scaling} or lower {history.setting}.rnnt_weight."
     )
 
 
@@ -40,7 +39,7 @@ def ctc_gradient(history: History) -> str | None:
         return None
     return (
         f"The CTC gradient at the encoder has been {1 / median(ratios):.0f} times the RNN-T gradient for "
-        f"{len(ratios)} updates; set losses.rnnt_scaling=gradient or lower {history.setting}.ctc_weight."
+        f"{len(ratios)} updates; set {history.other_scaling} or lower {history.setting}.ctc_weight."
     )
 
 
@@ -54,7 +53,7 @@ def loss_ratio(history: History) -> str | None:
         return None
     return (
         f"The scaled RNN-T loss has been {median(ratios):.3g} times the CTC loss for {len(ratios)} updates, where "
-        f"{low:g} to {high:g} is usual; set losses.rnnt_scaling=label_length."
+        f"{low:g} to {high:g} is usual; set {history.other_scaling}."
     )
 
 
@@ -67,7 +66,7 @@ def clipping(history: History) -> str | None:
         return None
     return (
         f"{100 * share:.0f} % of the last {len(times)} updates were clipped, from a gradient norm {median(times):.0f} "
-        "times the bound; lower training.optimizer.lr, or set losses.rnnt_scaling=label_length in a joint stage."
+        f"times the bound; lower training.optimizer.lr, or set {history.other_scaling} in a joint stage."
     )
 
 

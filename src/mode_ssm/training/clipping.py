@@ -30,7 +30,8 @@ def clip_bound(training: TrainingConfig, norms: Sequence[float]) -> float:
     """
     if training.clip_median_multiple is None or len(norms) < FEWEST_NORMS:
         return training.max_grad_norm
-    return min(training.max_grad_norm, training.clip_median_multiple * median(norms))
+    by_median = training.clip_median_multiple * median(norms)
+    return min(training.max_grad_norm, by_median) if by_median > 0 else training.max_grad_norm
 
 
 def clip_gradients(model: ModeSSM, bound: float) -> Norms:

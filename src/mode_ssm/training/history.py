@@ -38,6 +38,11 @@ class History:
         return f"training.stages.{self.number}"
 
     @property
+    def other_scaling(self) -> str:
+        """A setting that may mend what is wrong between the losses."""
+        return "losses.rnnt_scaling=" + ("gradient" if self.scaling is RNNTScaling.label_length else "label_length")
+
+    @property
     def settled(self) -> bool:
         """Whether what the stage has not learnt by now is late: after 1000 updates, or 60 % of a shorter stage."""
         return self.done >= max(FEWEST_UPDATES, min(SETTLED_UPDATES, SETTLED_SHARE * self.in_all))

@@ -19,7 +19,7 @@ class Monitor:
     Args:
         updates_per_epoch: of this run's data.
         speaking: for each alarm that is not over, the update at which it last went off; kept in the checkpoint.
-        records: of a resumed run.
+        records: of a resumed run; those of versions that measured less are passed over.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Monitor:
             self.speaking[name] = update
 
     def _remember(self, record: Record) -> None:
-        if record["kind"] == "update":
+        if record["kind"] == "update" and "grad_norms" in record:
             self.history.updates.append(record)
             del self.history.updates[:-REMEMBERED_UPDATES]
         elif record["kind"] == "validation":

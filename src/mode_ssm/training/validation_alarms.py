@@ -40,7 +40,7 @@ def head_behind(history: History) -> str | None:
     return (
         f"After {history.done} updates of the stage the {HEADS[behind]} head has PER {100 * now:.0f} % "
         f"({100 * before:.0f} % two validations ago), the {HEADS[ahead]} head {100 * best:.0f} %; raise "
-        f"{history.setting}.{behind}_weight, or set losses.rnnt_scaling=gradient."
+        f"{history.setting}.{behind}_weight, or set {history.other_scaling}."
     )
 
 
@@ -54,7 +54,7 @@ def worse_than_best(history: History) -> str | None:
         if now > best + WORSE_RATE and now > WORSE_TIMES * best:
             return (
                 f"The PER of the {name} head was {100 * best:.1f} % and has been {100 * now:.1f} % or more in the last "
-                "2 validations; lower training.optimizer.lr, or set losses.rnnt_scaling=gradient in a joint stage."
+                f"2 validations; lower training.optimizer.lr, or set {history.other_scaling} in a joint stage."
             )
     return None
 
@@ -65,7 +65,7 @@ def emission_delay(history: History) -> str | None:
         return None
     return (
         f"The transducer emits labels {delay:.0f} ms after CTC does (mean of a val batch after {history.done} updates "
-        "of the stage); set losses.fastemit_lambda=0.01, or raise the CTC weight of the stage."
+        f"of the stage); set losses.fastemit_lambda=0.01, or raise {history.setting}.ctc_weight."
     )
 
 
