@@ -42,7 +42,7 @@ def recognise(model: ModeSSM, encoded: Encoded, decoder: Decoder, options: Searc
 
 
 @torch.no_grad()
-def align(model: ModeSSM, frames: Tensor, labels: Tensor, decoder: Decoder) -> Tensor:
+def align_labels(model: ModeSSM, frames: Tensor, labels: Tensor, decoder: Decoder) -> Tensor:
     """The encoder frame in which each of one trial's labels (U,) stands on the best path through its frames (S, D).
 
     For CTC the first frame of the label, for RNN-T that which emits it.

@@ -7,7 +7,7 @@ from mode_ssm.batch import collate
 from mode_ssm.config import Decoder
 from mode_ssm.decoding.alignment import ctc_alignment, rnnt_alignment
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.recognition import align
+from mode_ssm.recognition import align_labels
 from mode_ssm.training import validation
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.loop import train
@@ -85,9 +85,9 @@ def test_labels_are_aligned_by_what_the_network_says_of_them(setup):
         )
         emit = torch.stack([lattice[:, place, label] for place, label in enumerate(trial.labels)], dim=1)
         ctc = ctc_alignment(model.ctc_log_probs(encoded.frames)[0], trial.labels)
-    assert torch.equal(align(model, encoded.frames[0], trial.labels, Decoder.ctc), ctc)
+    assert torch.equal(align_labels(model, encoded.frames[0], trial.labels, Decoder.ctc), ctc)
     assert torch.equal(
-        align(model, encoded.frames[0], trial.labels, Decoder.rnnt), rnnt_alignment(lattice[..., 0], emit)
+        align_labels(model, encoded.frames[0], trial.labels, Decoder.rnnt), rnnt_alignment(lattice[..., 0], emit)
     )
 
 
@@ -97,7 +97,7 @@ def test_the_delay_is_the_mean_over_labels_in_milliseconds(setup, monkeypatch):
     def aligned(model, frames, labels, decoder):
         return torch.arange(len(labels)) * (2 if decoder is Decoder.rnnt else 1)  # label n is n frames late
 
-    monkeypatch.setattr(validation, "align", aligned)
+    monkeypatch.setattr(validation, "align_labels", aligned)
     late = [n for length in batches[0].label_lengths.tolist() for n in range(length)]
     with torch.no_grad():
         delay = emission_delay_ms(model, model.encode(batches[0]), batches[0])

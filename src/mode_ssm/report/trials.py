@@ -11,11 +11,9 @@ from torch import Tensor
 from mode_ssm.batch import Trial, TrialKey, collate
 from mode_ssm.config import BadTrial, Decoder, EvaluateConfig, ReportConfig
 from mode_ssm.data import Problem, TrialDataset
-from mode_ssm.decoding.alignment import ctc_alignment, rnnt_alignment
 from mode_ssm.errors import InputError
 from mode_ssm.evaluation import Recogniser, load_recogniser
-from mode_ssm.phonemes import BLANK
-from mode_ssm.recognition import SearchOptions, recognise, references
+from mode_ssm.recognition import SearchOptions, align_labels, recognise, references
 from mode_ssm.report.records import Run
 from mode_ssm.scoring import ErrorRate, edit_counts, total
 
@@ -140,13 +138,5 @@ def align(network: Recogniser, decoded: Decoded, trial: DecodedTrial) -> Aligned
         return None
     model, labels = network.model, torch.tensor(trial.reference, dtype=torch.int64, device=network.device)
     frames, lengths = model.encode(collate([read], network.session_index).to(network.device))
-    frames = frames[:, : int(lengths[0])]
-    found: dict[Decoder, Tensor] = {}
-    if Decoder.ctc in decoded.heads:
-        found[Decoder.ctc] = ctc_alignment(model.ctc_log_probs(frames)[0], labels)
-    if Decoder.rnnt in decoded.heads:
-        encoder, predictor = model.transducer_inputs(frames, labels[None])
-        log_probs = model.join(encoder[0, :, None], predictor[0, None])
-        emit = log_probs[:, :-1].gather(2, labels[None, :, None].expand(len(log_probs), -1, 1))[..., 0]
-        found[Decoder.rnnt] = rnnt_alignment(log_probs[..., BLANK], emit)
-    return Aligned(trial, read.features, {head: at.tolist() for head, at in found.items()})
+    real = frames[0, : int(lengths[0])]
+    return Aligned(trial, read.features, {h: align_labels(model, real, labels, h).tolist() for h in decoded.heads})

@@ -13,7 +13,7 @@ from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
 from mode_ssm.models.model import Encoded, ModeSSM
 from mode_ssm.phonemes import BLANK
-from mode_ssm.recognition import SearchOptions, align, references
+from mode_ssm.recognition import SearchOptions, align_labels, references
 from mode_ssm.scoring import ErrorRate, edit_counts, total
 from mode_ssm.training.devices import any_process, sum_over_processes
 
@@ -131,7 +131,8 @@ def emission_delay_ms(model: ModeSSM, encoded: Encoded, batch: Batch) -> float |
     for row in range(min(len(batch.keys), ALIGNED_TRIALS)):
         frames = encoded.frames[row, : int(encoded.lengths[row])]
         labels = batch.labels[row, : int(batch.label_lengths[row])].to(frames.device)
-        delays.append(align(model, frames, labels, Decoder.rnnt) - align(model, frames, labels, Decoder.ctc))
+        ctc, rnnt = (align_labels(model, frames, labels, head) for head in (Decoder.ctc, Decoder.rnnt))
+        delays.append(rnnt - ctc)
     frames_late = torch.cat(delays).double()
     if not len(frames_late):
         return None
