@@ -16,7 +16,7 @@ training.batch_size=6 training.optimizer.lr=0.003
 """.split()
 
 
-def write_clear_data(root: Path, trials: int = 12, labels: tuple[int, int] = (3, 7)) -> Path:
+def write_clear_data(root: Path, trials: int = 24, labels: tuple[int, int] = (3, 7)) -> Path:
     """Sessions of the same six phonemes, so many in a trial, 8 to 14 frames each."""
     rng = np.random.default_rng(0)
     patterns = rng.choice([-1.0, 1.0], size=(PHONEMES + 1, CHANNELS))

@@ -114,7 +114,7 @@ def test_half_precision_is_measured_in_single(root):
 
 def test_a_real_training_keeps_the_norms_equal_from_the_hundredth_joint_update(tmp_path):
     """The weighted norms stand in the ratio of the weights, although the transducer starts far from it."""
-    words = [*CLEAR, "training.stages.0.epochs=5", "training.stages.1.epochs=24", "losses.rnnt_scaling=gradient"]
+    words = [*CLEAR, "training.stages.0.epochs=3", "training.stages.1.epochs=12", "losses.rnnt_scaling=gradient"]
     train(small_config(write_clear_data(tmp_path / "data"), tmp_path / "run", *words))
     joint = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "update" and r["loss_rnnt"] is not None]
     shares = [r["encoder_grad_ratio"] / (1.0 / 0.3) for r in joint]

@@ -19,7 +19,7 @@ def warnings_of(run):
 
 def test_an_unscaled_transducer_of_long_trials_is_warned_of(tmp_path, capsys):
     words = [*CLEAR, "training.stages.0.epochs=2", "training.stages.1.epochs=7", "losses.rnnt_scaling=none"]
-    root = write_clear_data(tmp_path / "data", labels=(11, 13))
+    root = write_clear_data(tmp_path / "data", trials=12, labels=(11, 13))
     train(small_config(root, tmp_path / "run", *words, "training.batch_size=4"))
     warning = next(w for w in warnings_of(tmp_path / "run") if w["rule"] == "rnnt_gradient")
     assert warning["stage"] == "joint_train"
@@ -30,13 +30,13 @@ def test_an_unscaled_transducer_of_long_trials_is_warned_of(tmp_path, capsys):
 
 
 def test_a_transducer_that_stays_silent_and_clipping_far_above_the_bound_are_warned_of(tmp_path):
-    words = [*CLEAR, "training.stages.0.epochs=1", "training.stages.1.epochs=18", "training.max_grad_norm=0.01"]
+    words = [*CLEAR, "training.stages.0.epochs=1", "training.stages.1.epochs=9", "training.max_grad_norm=0.01"]
     train(small_config(write_clear_data(tmp_path / "data"), tmp_path / "run", *words))
     said = {w["rule"]: w for w in warnings_of(tmp_path / "run")}
     assert len(said) == len(warnings_of(tmp_path / "run"))
-    assert said["clipping"]["update"] == 6 + 100
+    assert said["clipping"]["update"] == 12 + 100
     assert "100 % of the last 100 updates were clipped" in said["clipping"]["text"]
-    assert said["blank_collapse"]["update"] == 6 + 102  # the first validation after 100 updates
+    assert said["blank_collapse"]["update"] == 12 + 108  # the first validation after 100 updates
     assert "the RNN-T head still says blank and little else" in said["blank_collapse"]["text"]
 
 
@@ -59,7 +59,7 @@ def test_updates_that_are_skipped_now_and_then_are_warned_of(tmp_path, monkeypat
 
 
 def test_a_sound_run_is_told_nothing(tmp_path):
-    words = [*CLEAR, "training.stages.0.epochs=10", "training.stages.1.epochs=10"]
+    words = [*CLEAR, "training.stages.0.epochs=5", "training.stages.1.epochs=6"]
     train(small_config(write_clear_data(tmp_path / "data"), tmp_path / "run", *words))
     assert warnings_of(tmp_path / "run") == []
 
