@@ -45,9 +45,7 @@ def ctc_nats_per_label(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor,
     return ctc_nats(log_probs, labels, frame_lengths, label_lengths) / label_lengths.clamp(min=1)
 
 
-def rnnt_divisor(
-    scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize, gradient_scale: float = 1.0
-) -> Tensor:
+def rnnt_divisor(scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize, gradient_scale: float = 1.0) -> Tensor:
     """What each trial's raw RNN-T nats are divided by, (B,).
 
     The batch schemes take their means over the whole update, so that four accumulated batches of one trial give the
