@@ -13,7 +13,7 @@ from mode_ssm.training.history import History
 
 WINDOW_UPDATES = 100
 GRADIENT_UPDATES = 50
-RATIO_LIMITS = 0.05, 20.0  # RNN-T / CTC gradient at the encoder, both weighted: sound medians are from 1 to 6
+RATIO_LIMITS = 0.05, 20.0  # RNN-T / CTC gradient at the encoder, both weighted: sound medians are from 0.2 to 6
 EXCEPTIONS = GRADIENT_UPDATES // 10  # that may lie within the limits
 LOSS_RATIO_LIMITS = 0.05, 20.0
 UNTRAINED_CTC = 2.0  # nats per label; with less the CTC head has learnt something, and a loss ratio says little
