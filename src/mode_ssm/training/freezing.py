@@ -4,6 +4,11 @@ from mode_ssm.config import StageConfig
 from mode_ssm.models.model import ModeSSM
 
 
+def waits(stage: StageConfig) -> bool:
+    """Whether any part waits in this stage."""
+    return max(stage.freeze_encoder_updates, stage.freeze_predictor_updates, stage.freeze_joiner_updates) > 0
+
+
 def freeze(model: ModeSSM, stage: StageConfig, update_in_stage: int) -> None:
     """Let each part learn once its updates of waiting are over; until then it has no gradient and so does not move."""
     waits = {

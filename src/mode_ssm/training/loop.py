@@ -23,7 +23,7 @@ from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, s
 from mode_ssm.training.clipping import clip_bound
 from mode_ssm.training.devices import any_process, peak_memory_mb, start_fabric
 from mode_ssm.training.display import Display
-from mode_ssm.training.freezing import freeze
+from mode_ssm.training.freezing import freeze, waits
 from mode_ssm.training.monitor import Monitor
 from mode_ssm.training.objective import LossTerms, Weights
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
@@ -75,6 +75,7 @@ class Trainer:
         self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
         self.batches_per_epoch = len(self.plan(0))
         self.updates_per_epoch = math.ceil(self.batches_per_epoch / config.training.gradient_accumulation_steps)
+        self.parts_wait = any(waits(stage) for stage in config.training.stages)
         self.started = time.monotonic() - self.position.seconds
 
     @property
@@ -168,7 +169,8 @@ class Trainer:
             update_in_stage=in_stage,
         )
         set_learning_rate(self.optimizer, lr)
-        freeze(self.model, stage, in_stage)
+        if self.parts_wait:  # else what the caller holds stays held
+            freeze(self.model, stage, in_stage)
         steering = position.steering
         weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage), steering.gradient_scale)
         bound = clip_bound(config.training, steering.grad_norms)
