@@ -3,10 +3,11 @@
     python benchmarks/race.py benchmarks/race_an4.yaml --data AN4=DIR
 
 A race is systems x data sets x seeds, each run a `mode-ssm train` process in a folder of its own: one that is finished
-is not done again, and one that was stopped goes on where it stood. The first seed's runs choose each system's learning
-rate from one grid, by the PER of the better head. The budget is the same for every run, in updates or in minutes of
-processor or wall time; a budget in minutes is turned into whole epochs, by the cost of an epoch that is measured once,
-in short runs, so that every schedule knows its end. The first system is compared with the best of the others.
+is not done again, and one that was stopped goes on where it stood. Runs of the first seed choose each system's learning
+rate from one grid, by the PER of the better head; with a `grid_budget` they are shorter than the runs compared. The
+budget is the same for every run, in updates or in minutes of processor or wall time; a budget in minutes is turned into
+whole epochs, by the cost of an epoch that is measured once, in short runs, so that every schedule knows its end. The
+first system is compared with the best of the others.
 
 --print-commands prints a command for each run that is left, to spread over machines that share the --out folder; once
 they are done it prints those of the other seeds, and then the race itself makes the table without training.
@@ -73,9 +74,8 @@ def compete(race: Race, out: Path, results: Path) -> None:
         data[name], grids[name] = {}, {}
         for system in race.systems:
             grid = grids[name][system] = [_say(run, finish(race, run, out)) for run in race.grid(name, system)]
-            best = min(grid, key=best_rate)
-            others = race.others(Run(name, system, best["learning_rate"], race.seeds[0]))
-            data[name][system] = [best, *(_say(run, finish(race, run, out)) for run in others)]
+            finals = race.finals(name, system, min(grid, key=best_rate)["learning_rate"])
+            data[name][system] = [_say(run, finish(race, run, out)) for run in finals]
     results.mkdir(parents=True, exist_ok=True)
     about = _about(race)
     replace_text(
@@ -95,11 +95,13 @@ def _say(run: Run, result: dict[str, Any]) -> dict[str, Any]:
 
 def _about(race: Race) -> str:
     within = "" if race.budget.clock == "updates" else ", start and validations in it"
+    shorter = f", in runs of {race.grid_budget}" if race.grid_budget else ""
     lines = [
         f"`python benchmarks/race.py benchmarks/{race.name}.yaml`: {race.budget} a run{within};",
         f"{len(race.seeds)} seeds; {race.threads} thread(s), PyTorch {torch.__version__}, {platform.machine()}.",
-        "The learning rates were chosen with the first seed on the same val trials. Real-time factor: time to read,",
-        "encode and search the val trials in batches, by their length. Words: the search's default weights, not tuned.",
+        f"The learning rates were chosen with the first seed on the same val trials{shorter}.",
+        "Real-time factor: time to read, encode and search the val trials in batches, by their length.",
+        "Words: the search's default weights, not tuned.",
         "",
     ]
     shared = [("all systems", race.settings), *((f"on {name}", race.data[name]) for name in race.roots)]
@@ -113,11 +115,10 @@ def print_commands(race: Race, out: Path) -> None:
     for name in race.roots:
         for system in race.systems:
             costs(race, name, system, out)  # measured here, so that all machines use the same
-            grid = race.grid(name, system)
-            ready = list(grid)
-            if all((out / str(run) / "result.json").exists() for run in grid):
-                best = min((json.loads((out / str(run) / "result.json").read_text()) for run in grid), key=best_rate)
-                ready = race.others(Run(name, system, best["learning_rate"], race.seeds[0]))
+            ready = race.grid(name, system)
+            if all((out / str(run) / "result.json").exists() for run in ready):
+                best = min((json.loads((out / str(run) / "result.json").read_text()) for run in ready), key=best_rate)
+                ready = race.finals(name, system, best["learning_rate"])
             for run in ready:
                 if not (out / str(run) / "result.json").exists():
                     print(shlex.join([sys.executable, sys.argv[0], *arguments, "--run", str(run)]))

@@ -11,6 +11,7 @@ from mode_ssm.errors import InputError
 
 CLOCKS = {"updates": "updates", "cpu_minutes": "cpu", "wall_minutes": "wall"}
 KEYS = {"budget", "threads", "seeds", "learning_rates", "settings", "data", "systems"}
+CHOICE = {"grid_budget"}  # a key that may be left out
 
 
 class Budget(NamedTuple):
@@ -38,16 +39,18 @@ class Run(NamedTuple):
     system: str
     learning_rate: float
     seed: int
+    kind: str = ""  # "grid-" of one that only chooses the learning rate, within a budget of its own
 
     def __str__(self) -> str:
         """The run's folder within that of the race."""
-        return f"{self.data}/{self.system}/lr{self.learning_rate:g}-seed{self.seed}"
+        return f"{self.data}/{self.system}/{self.kind}lr{self.learning_rate:g}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
 class Race:
     name: str
     budget: Budget
+    grid_budget: Budget | None  # of the runs that choose the learning rates; None = they are runs like the others
     threads: int  # of each process
     seeds: tuple[int, ...]  # the first one's runs choose the learning rates
     learning_rates: tuple[float, ...]
@@ -63,11 +66,12 @@ class Race:
 
     def grid(self, data: str, system: str) -> list[Run]:
         """The runs that choose the learning rate."""
-        return [Run(data, system, rate, self.seeds[0]) for rate in self.learning_rates]
+        kind = "grid-" if self.grid_budget else ""
+        return [Run(data, system, rate, self.seeds[0], kind) for rate in self.learning_rates]
 
-    def others(self, chosen: Run) -> list[Run]:
-        """The chosen learning rate's runs with the other seeds."""
-        return [chosen._replace(seed=seed) for seed in self.seeds[1:]]
+    def finals(self, data: str, system: str, learning_rate: float) -> list[Run]:
+        """The runs that are compared, a seed each; the first may be one of the grid."""
+        return [Run(data, system, learning_rate, seed) for seed in self.seeds]
 
     def find(self, name: str) -> Run:
         """The run of that folder.
@@ -76,8 +80,9 @@ class Race:
             InputError: when the race has no such run.
         """
         pairs = [(data, system) for data in self.roots for system in self.systems]
-        grid = [run for data, system in pairs for run in self.grid(data, system)]
-        for candidate in [*grid, *(other for run in grid for other in self.others(run))]:
+        grid = [run for pair in pairs for run in self.grid(*pair)]
+        finals = [run for pair in pairs for rate in self.learning_rates for run in self.finals(*pair, rate)]
+        for candidate in [*grid, *finals]:
             if str(candidate) == name:
                 return candidate
         raise InputError(f"{self.name} has no run '{name}'; --print-commands lists those that it has.")
@@ -93,7 +98,7 @@ def read_race(path: Path, roots: Mapping[str, Path], language_models: Mapping[st
         plain = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read as a race: {str(error).splitlines()[0]}.") from None
-    if not isinstance(plain, dict) or set(plain) != KEYS:
+    if not isinstance(plain, dict) or set(plain) - CHOICE != KEYS:
         found = ", ".join(sorted(map(str, plain))) if isinstance(plain, dict) else "none"
         raise InputError(f"{path} must have the keys {', '.join(sorted(KEYS))}; it has {found}.")
     data = _settings_by_name(path, plain, "data")
@@ -106,6 +111,7 @@ def read_race(path: Path, roots: Mapping[str, Path], language_models: Mapping[st
         return Race(
             name=path.stem,
             budget=_budget(plain["budget"]),
+            grid_budget=_budget(plain["grid_budget"]) if "grid_budget" in plain else None,
             threads=int(plain["threads"]),
             seeds=tuple(int(seed) for seed in plain["seeds"]),
             learning_rates=tuple(float(rate) for rate in plain["learning_rates"]),

@@ -117,7 +117,7 @@ def finish(race: Race, run: Run, out: Path) -> dict[str, Any]:
     words = race.words(run.data, run.system)
     shape = [stage.epochs for stage in read_settings(TrainConfig, words).training.stages]
     each = costs(race, run.data, run.system, out)
-    epochs = stage_epochs(shape, each, race.budget)
+    epochs = stage_epochs(shape, each, race.grid_budget if run.kind and race.grid_budget else race.budget)
     words += [f"training.stages.{index}.epochs={count}" for index, count in enumerate(epochs)]
     words += [f"training.optimizer.lr={run.learning_rate:g}", f"training.seed={run.seed}"]
     attempts = _attempts(folder, words)

@@ -63,7 +63,7 @@ def test_epochs_fill_the_budget_and_keep_their_proportions(
     epochs = race_plan.stage_epochs(shape, costs, race_plan.Budget(amount, "cpu"))
     spent = start + sum(count * cost for count, cost in zip(epochs, costs.epoch, strict=True))
     assert min(epochs) >= 1
-    assert amount - costs.epoch[-1] < spent <= amount
+    assert amount - costs.epoch[-1] - 1e-9 < spent <= amount
     if min(epochs) > 1:
         scale = (amount - start) / sum(count * cost for count, cost in zip(shape, costs.epoch, strict=True))
         assert epochs[:-1] == [int(scale * count) for count in shape[:-1]]
@@ -83,6 +83,21 @@ def test_the_races_of_this_project_can_be_read(name: str, tmp_path: Path) -> Non
         config = read_settings(TrainConfig, read_back.words(data, system))
         assert config.data.data_root == str(tmp_path)
     assert next(iter(read_back.systems)) == "MODE-SSM"
+
+
+def test_the_grid_may_have_a_shorter_budget_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, path = write_data(tmp_path / "data"), write_race(tmp_path, "{updates: 8}", seeds="[0, 1]")
+    path.write_text(path.read_text() + "grid_budget: {updates: 4}\n")
+    start(monkeypatch, path, root)
+    results = json.loads((tmp_path / "tiny.json").read_text())
+    assert [found["updates"] for found in results["grids"]["made up"]["peer"]] == [4]
+    assert [(found["seed"], found["updates"]) for found in results["results"]["made up"]["peer"]] == [(0, 8), (1, 8)]
+    assert "in runs of 4 updates" in (tmp_path / "tiny.md").read_text()
+    capsys.readouterr()
+    start(monkeypatch, path, root, "--print-commands")
+    assert capsys.readouterr().out == ""
 
 
 def test_wrong_races_end_with_a_sentence(tmp_path: Path) -> None:
