@@ -14,6 +14,8 @@ from mode_ssm.errors import InputError
 from mode_ssm.settings import read_settings
 from mode_ssm.training import loop
 from mode_ssm.training.run_folder import read_metrics
+from mode_ssm.words.lexicon import write_lexicon
+from mode_ssm.words.ngram import write_arpa
 from tests.small import write_data
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -85,15 +87,20 @@ def test_the_races_of_this_project_can_be_read(name: str, tmp_path: Path) -> Non
     assert next(iter(read_back.systems)) == "MODE-SSM"
 
 
-def test_the_grid_may_have_a_shorter_budget_of_its_own(
+def test_the_grid_may_be_shorter_and_a_language_model_gives_word_error_rates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, path = write_data(tmp_path / "data"), write_race(tmp_path, "{updates: 8}", seeds="[0, 1]")
     path.write_text(path.read_text() + "grid_budget: {updates: 4}\n")
-    start(monkeypatch, path, root)
+    (tmp_path / "lm").mkdir()
+    write_lexicon(tmp_path / "lm" / "lexicon.txt", {"words": ((1, 7),), "unseen": ((7,),)})
+    write_arpa([["unseen", "words"]], frozenset(["unseen", "words"]), 2, tmp_path / "lm" / "lm.arpa")
+    start(monkeypatch, path, root, "--lm", f"made up={tmp_path / 'lm'}")
     results = json.loads((tmp_path / "tiny.json").read_text())
     assert [found["updates"] for found in results["grids"]["made up"]["peer"]] == [4]
     assert [(found["seed"], found["updates"]) for found in results["results"]["made up"]["peer"]] == [(0, 8), (1, 8)]
+    assert results["results"]["made up"]["peer"][0]["heads"]["ctc"]["wer"] > 0
+    assert "| WER | WER, unseen sentences |" in (tmp_path / "tiny.md").read_text()
     assert "in runs of 4 updates" in (tmp_path / "tiny.md").read_text()
     capsys.readouterr()
     start(monkeypatch, path, root, "--print-commands")
