@@ -11,7 +11,6 @@ process, for a machine that does other work as well.
 
 import argparse
 import ctypes
-import json
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import kept
 import torch
 from encoder_contenders import CONTENDERS, LAYERS, SMALL, STACKS, Shape
 from encoder_table import table
@@ -38,7 +38,6 @@ from mode_ssm.memory import keep_freed_memory
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.streaming import EncoderStream
 
-RESULTS = Path(__file__).parent / "results"
 SHAPES = {"layers": [Shape(8, 500, 512), Shape(1, 2000, 512), Shape(64, 216, 512)], "small": [Shape(16, 64, 192)]}
 SHAPES["whole"] = SHAPES["layers"]
 PARTS = {"layers": LAYERS, "small": SMALL, "whole": STACKS}
@@ -202,17 +201,13 @@ def main() -> None:
         print(peak_megabytes(name, Shape(*map(int, shape)), arguments.device, arguments.dtype))
         return
     keep_freed_memory()
-    cuda = arguments.device.type == "cuda"
-    path = RESULTS / (f"encoder-{torch.cuda.get_device_name().replace(' ', '-')}.json" if cuda else "encoder.json")
-    results = json.loads(path.read_text()) if path.exists() else {}
+    path = kept.file_of("encoder", arguments.device)
+    results = kept.read(path)
     for part in arguments.parts:
         measured = {"growth": growth, "streaming": streaming}.get(part, lambda a, p=part: compare(p, a))(arguments)
         results[part] = {**results.get(part, {}), **measured}
     results["settings"] = {"torch": torch.__version__, "clock": arguments.clock, "dtype": str(arguments.dtype)}
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    path.with_suffix(".md").write_text(table(results))
-    print(table(results))
+    kept.write(path, results, table(results))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the folder of results already is not run again. The faults (`stability_faults`) 
 """
 
 import argparse
-import json
 import shutil
 import statistics
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import kept
 import torch
 from stability_faults import float16_lattice, padded_labels
 from stability_show import draw, table
@@ -30,7 +30,6 @@ from mode_ssm.simulation import simulate
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
 
-RESULTS = Path(__file__).parent / "results"
 FAULTS = {"padded": padded_labels, "float16 lattice": float16_lattice}
 COMMON = [
     "experiment=demo",
@@ -173,17 +172,20 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    data, path = arguments.work / "data", RESULTS / "stability.json"
+    data, path = arguments.work / "data", kept.RESULTS / "stability.json"
     simulate(read_settings(SimulateConfig, [f"out={data}", "preset=demo"]))
-    done = json.loads(path.read_text()) if path.exists() else {}
+    done = kept.read(path)
     for cell in cells():
         if arguments.only in cell.key and cell.key not in done:
             done[cell.key] = {"base": cell.base.name, "name": cell.name, **measure(cell, data, arguments.work)}
-            path.write_text(json.dumps(done, indent=1) + "\n")
+            show(path, done)
+    show(path, done)
+
+
+def show(path: Path, done: dict[str, Any]) -> None:
     rows = [done[cell.key] for cell in cells() if cell.key in done]
-    path.with_suffix(".md").write_text(table(rows, torch.__version__))
     draw(rows, path.with_suffix(".png"))
-    print(table(rows, torch.__version__))
+    kept.write(path, done, table(rows, torch.__version__))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ With --device cuda memory is the allocator's peak. On a machine that others use,
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -18,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kept
 import torch
 from transducer_steps import SHAPES, STEPS, Inputs, draw, gradient_errors, has_peer, matrix_floor, occupied_share
 from transducer_table import FLOOR, PEER, table
 
 from mode_ssm.errors import InputError
 
-RESULTS = Path(__file__).parent / "results"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -131,18 +130,13 @@ def main() -> None:
         torch.set_num_threads(1)
         print(step_megabytes(arguments.shapes[0], arguments.memory_of, arguments.device, arguments.dtype))
         return
-    cuda = arguments.device.type == "cuda"
-    name = f"transducer-{torch.cuda.get_device_name().replace(' ', '-')}" if cuda else "transducer"
-    path = RESULTS / f"{name}.json"
-    results = json.loads(path.read_text()) if path.exists() else {"shapes": {}}
+    path = kept.file_of("transducer", arguments.device)
+    results = kept.read(path) or {"shapes": {}}
     for shape in arguments.shapes:
         for threads in arguments.threads:
             measure(results, shape, threads, arguments)
     results |= {"torch": torch.__version__, "errors": gradient_errors(arguments.device)}
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    path.with_suffix(".md").write_text(table(results))
-    print(table(results))
+    kept.write(path, results, table(results))
 
 
 if __name__ == "__main__":
