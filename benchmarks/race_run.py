@@ -179,7 +179,7 @@ def _scores(race: Race, run: Run, folder: Path) -> dict[str, Any]:
     decoders = [decoder for decoder, is_trained in trained.items() if is_trained]
     curve = [record for record in read_metrics(folder) if record["kind"] == "validation"]
     keys = ("update", *(f"per_{decoder.value}" for decoder in decoders))
-    model = race.language_models.get(run.data)
+    model = None if run.kind else race.language_models.get(run.data)
     return {
         "parameters": sum(parameter.numel() for parameter in recogniser.model.parameters()),
         "updates": recogniser.checkpoint.position.update,
