@@ -21,14 +21,14 @@ STORED_LABELS = 500  # the length of seq_class_ids in a T15 file, zero-padded
 
 @contextmanager
 def padded_labels() -> Iterator[None]:
-    """The transducer reads `seq_class_ids` with its zero padding: 500 labels a trial, most of them the blank."""
+    """In training the transducer reads `seq_class_ids` with its zero padding: 500 labels a trial, most of them blank."""
     predict, nats = ModeSSM.transducer_inputs, objective.transducer_nats
 
     def padded(labels: Tensor) -> Tensor:
         return F.pad(labels, (0, STORED_LABELS - labels.shape[1]))
 
     def inputs(model: ModeSSM, frames: Tensor, labels: Tensor) -> TransducerInputs:
-        return predict(model, frames, padded(labels))
+        return predict(model, frames, padded(labels) if model.training else labels)
 
     def all_of_them(
         model: ModeSSM, sides: TransducerInputs, batch: Batch, lengths: Tensor, config: LossesConfig
