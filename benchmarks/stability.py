@@ -144,7 +144,8 @@ def summary(run: Path) -> dict[str, Any]:
     def median(key: str) -> float | None:
         return statistics.median(values(key)) if values(key) else None
 
-    first = joint[:5]
+    first, start = joint[:5], joint[0]["update"] - 1
+    warnings = [r for r in records if r["kind"] == "warning" and r["stage"] == "joint_train"]
     return {
         "updates": len(joint),
         "raw_start": _mean([r["loss_rnnt_raw"] for r in first]),
@@ -156,7 +157,8 @@ def summary(run: Path) -> dict[str, Any]:
         "skipped": sum(r["skipped_now"] for r in joint),
         "per_ctc": validations[-1]["per_ctc"] if validations else None,
         "per_rnnt": validations[-1]["per_rnnt"] if validations else None,
-        "warnings": sorted({r["rule"] for r in records if r["kind"] == "warning"}),
+        "first_skip": next((r["update"] - start for r in joint if r["skipped_now"]), None),
+        "warnings": [[r["update"] - start, r["rule"]] for r in warnings],
     }
 
 

@@ -18,23 +18,31 @@ def table(rows: list[dict[str, Any]], torch_version: str) -> str:
         "`python benchmarks/stability.py`; simulated recordings (preset demo), one seed; one thread, PyTorch "
         f"{torch_version}. Raw: RNN-T nats per trial at the start of the joint stage. Ratios: RNN-T / CTC, of the "
         "losses (over the first five updates, and the median of the stage) and of the weighted gradients at the "
-        "encoder output (median; the weights themselves are as 3.3 to 1). PER: val, %, after the last update.",
+        "encoder output (median; the weights themselves are as 3.3 to 1). PER: val, %, after the last update. Warnings: "
+        "alarms of the run, and the update of the stage at which each first spoke.",
     ]
     for base, group in groupby(rows, key=lambda row: row["base"]):
         lines += ["", f"## {base}", ""]
         lines += [
-            "| | raw | loss ratio, start | loss ratio | gradient ratio | clipped % | skipped | PER CTC | PER RNN-T |"
+            "| | raw | loss ratio, start | loss ratio | gradient ratio | clipped % | skipped | PER CTC | PER RNN-T "
+            "| warnings |"
         ]
-        lines += ["|---" * 9 + "|"]
+        lines += ["|---" * 10 + "|"]
         lines += [_line(row) for row in group]
     return "\n".join(lines) + "\n"
 
 
 def _line(row: dict[str, Any]) -> str:
     numbers = [_number(row[key]) for key in ("raw_start", "ratio_start", "ratio", "gradient_ratio")]
-    numbers += [f"{100 * row['clipped']:.0f}", f"{row['skipped']} of {row['updates']}"]
+    first = f", from {row['first_skip']}" if row["first_skip"] else ""
+    numbers += [f"{100 * row['clipped']:.0f}", f"{row['skipped']} of {row['updates']}{first}"]
     numbers += [_number(None if row[key] is None else 100 * row[key]) for key in HEADS]
+    numbers += [", ".join(f"{rule} {update}" for rule, update in _first(row["warnings"]).items())]
     return f"| {row['name']} | " + " | ".join(numbers) + " |"
+
+
+def _first(warnings: list[tuple[int, str]]) -> dict[str, int]:
+    return {rule: update for update, rule in reversed(warnings)}
 
 
 def _number(value: float | None) -> str:

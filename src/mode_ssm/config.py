@@ -246,7 +246,7 @@ class TrainingConfig:
     sessions_per_batch: int = 4  # not for shuffled
     gradient_accumulation_steps: int = 1  # batches per update
     max_grad_norm: float = 1.0  # a larger gradient is scaled down to it
-    clip_median_multiple: float | None = None  # ... or to so many times the median norm of the last 100 updates
+    clip_median_multiple: float | None = None  # instead of it, after 20 updates: to so many median norms of 100
     max_skipped_in_a_row: int = 10
     precision: str = "32-true"  # or bf16-mixed: bfloat16 matrix products, losses and scan in float32 or better
     accelerator: str = "auto"  # cpu, cuda or auto

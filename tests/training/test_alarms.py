@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from mode_ssm.config import RNNTScaling, StageConfig
+from mode_ssm.config import CTCNormalisation, LossesConfig, RNNTScaling, StageConfig
 from mode_ssm.training.alarms import UPDATE_ALARMS
 from mode_ssm.training.clipping import PARTS
 from mode_ssm.training.history import History
@@ -32,7 +32,7 @@ def history(
     for place, changes in updates:
         records[place] |= changes
     seen = [validation(start + 900 + 100 * n, **changes) for n, changes in enumerate([*before, *validations])]
-    return History(STAGE, 1, scaling, in_all, start, records, seen)
+    return History(STAGE, 1, LossesConfig(rnnt_scaling=scaling), in_all, start, records, seen)
 
 
 LAST_50 = range(50, 100)
@@ -41,12 +41,12 @@ FAILURES = {
     "rnnt_gradient": (
         history([(n, {"encoder_grad_ratio": 60.0 + n % 5}) for n in LAST_50]),
         "The RNN-T gradient at the encoder has been 62 times the CTC gradient for 50 updates; set "
-        "losses.rnnt_scaling=label_length or lower training.stages.1.rnnt_weight.",
+        "losses.rnnt_scaling=gradient or lower training.stages.1.rnnt_weight.",
     ),
     "ctc_gradient": (
         history([(n, {"encoder_grad_ratio": 0.01}) for n in LAST_50]),
-        "The CTC gradient at the encoder has been 100 times the RNN-T gradient for 50 updates; set "
-        "losses.rnnt_scaling=label_length or lower training.stages.1.ctc_weight.",
+        "The RNN-T gradient at the encoder has been only 0.01 times the CTC gradient for 50 updates; set "
+        "losses.rnnt_scaling=gradient or lower training.stages.1.ctc_weight.",
     ),
     "loss_ratio": (
         history([(n, {"rnnt_ctc_ratio": 31.0}) for n in LAST_50]),
@@ -56,7 +56,7 @@ FAILURES = {
     "clipping": (
         history([(n, {"grad_norm": 170.0}) for n in range(5, 100)] + [(n, {"grad_norm": 0.5}) for n in range(5)]),
         "95 % of the last 100 updates were clipped, from a gradient norm 170 times the bound; lower "
-        "training.optimizer.lr, or set losses.rnnt_scaling=label_length in a joint stage.",
+        "training.optimizer.lr, or set losses.rnnt_scaling=gradient in a joint stage.",
     ),
     "gradient_growth": (
         history([(n, {"grad_norm": 48.0}) for n in range(90, 100)]),
@@ -81,12 +81,12 @@ FAILURES = {
     "head_behind": (
         history(validations=[{"per_rnnt": rate, "per_ctc": 0.3} for rate in (0.84, 0.86, 0.82)], before=[]),
         "After 1100 updates of the stage the RNN-T head has PER 82 % (84 % two validations ago), the CTC head 30 %; "
-        "raise training.stages.1.rnnt_weight, or set losses.rnnt_scaling=label_length.",
+        "raise training.stages.1.rnnt_weight, or set losses.rnnt_scaling=gradient.",
     ),
     "worse_than_best": (
         history(validations=[{"per_ctc": 0.2}, {"per_ctc": 0.44}, {"per_ctc": 0.41}]),
         "The PER of the CTC head was 20.0 % and has been 41.0 % or more in the last 2 validations; lower "
-        "training.optimizer.lr, or set losses.rnnt_scaling=label_length in a joint stage.",
+        "training.optimizer.lr, or set losses.rnnt_scaling=gradient in a joint stage.",
     ),
     "emission_delay": (
         history(validations=[{"emission_delay_ms": 1234.5}]),
@@ -147,5 +147,33 @@ def test_a_small_ctc_loss_says_nothing_about_the_ratio():
 
 def test_an_alarm_names_another_scaling_than_that_in_use():
     failing = copy.deepcopy(FAILURES["rnnt_gradient"][0])
-    failing.scaling = RNNTScaling.label_length
-    assert "set losses.rnnt_scaling=gradient or" in ALARMS["rnnt_gradient"](failing)
+    failing.losses.rnnt_scaling = RNNTScaling.gradient
+    assert "set losses.rnnt_scaling=label_length or" in ALARMS["rnnt_gradient"](failing)
+    failing = copy.deepcopy(FAILURES["loss_ratio"][0])
+    failing.losses.rnnt_scaling = RNNTScaling.label_length
+    assert "set losses.rnnt_scaling=gradient." in ALARMS["loss_ratio"](failing)
+
+
+def test_the_ratio_of_the_gradients_is_held_against_that_of_the_weights():
+    failing = copy.deepcopy(FAILURES["rnnt_gradient"][0])
+    failing.stage = StageConfig("joint_train", 10, ctc_weight=0.1, rnnt_weight=1.0)
+    assert ALARMS["rnnt_gradient"](failing) is None
+
+
+def test_a_ctc_loss_per_trial_is_not_taken_for_one_per_label():
+    failing = copy.deepcopy(FAILURES["loss_ratio"][0])
+    failing.losses.ctc_normalisation = CTCNormalisation.trial
+    assert ALARMS["loss_ratio"](failing) is None
+
+
+def test_parts_that_begin_to_learn_are_no_growth():
+    failing = copy.deepcopy(FAILURES["gradient_growth"][0])
+    failing.stage = StageConfig("joint_train", 10, ctc_weight=0.3, rnnt_weight=1.0, freeze_joiner_updates=1050)
+    assert ALARMS["gradient_growth"](failing) is None
+
+
+@pytest.mark.parametrize("key", ["encoder_grad_ratio", "grad_norm"])
+def test_gradients_of_zero_break_no_alarm(key):
+    zeros = history([(n, {key: 0.0}) for n in range(90)])
+    assert ALARMS["gradient_growth"](zeros) is None
+    assert (ALARMS["ctc_gradient"](history([(n, {key: 0.0}) for n in range(100)])) is None) == (key == "grad_norm")

@@ -25,7 +25,7 @@ def test_an_unscaled_transducer_of_long_trials_is_warned_of(tmp_path, capsys):
     assert warning["stage"] == "joint_train"
     assert warning["update"] == 2 * 9 + 50
     assert warning["epoch"] == 5
-    assert "times the CTC gradient for 50 updates; set losses.rnnt_scaling=label_length" in warning["text"]
+    assert "times the CTC gradient for 50 updates; set losses.rnnt_scaling=gradient" in warning["text"]
     assert f"Warning: {warning['text']}" in capsys.readouterr().out
 
 

@@ -9,10 +9,11 @@ import time
 import pytest
 import torch
 
-from mode_ssm.training.checkpoint import read_checkpoint
+from mode_ssm.training.checkpoint import Position, read_checkpoint
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
-from tests.small import small_config, small_words, write_data
+from tests.data.files import make_trial, write_session
+from tests.small import SESSIONS, small_config, small_words, write_data
 from tests.training.test_update import PLAIN
 
 STARTS = {
@@ -47,6 +48,38 @@ def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
         torch.testing.assert_close(two.model[name], weights, rtol=1e-3, atol=1e-5)
     losses = [[r["loss"] for r in read_metrics(tmp_path / run) if r["kind"] == "update"] for run in ("two", "one")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_two_processes_share_a_run_folder_and_name_the_bad_batch_alone(tmp_path):
+    for session in SESSIONS:
+        trials = [make_trial(number, 90) for number in range(4)]
+        if session == SESSIONS[1]:
+            trials[2].features[40] = -1e30
+        write_session(tmp_path / "data", session, "train", trials)
+    words = [word for word in small_words(tmp_path / "data", tmp_path) if not word.startswith("output_dir")]
+    words += ["training.devices=2", "training.batch_size=2", "preprocessor.softsign=false"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mode_ssm", "train", *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    skipped = [r["update"] for r in read_metrics(run) if r["kind"] == "update" and r["skipped_now"]]
+    kept = sorted(path.name for path in (run / "skipped").iterdir())
+    named = [line for line in done.stdout.splitlines() if line.startswith("Skipping batch ")]
+    assert 0 < len(skipped) == len(kept) == len(named)
+    assert all(f"{SESSIONS[1]}/train/trial_0002" in line and "due to NaN/Inf loss" in line for line in named)
+
+
+def test_another_number_of_processes_leaves_no_batch_out():
+    stopped = Position(batch=7, update=9, processes=3)
+    assert stopped.among(3) == stopped
+    assert stopped.among(2) == Position(batch=10, update=9, processes=2)
+    assert stopped.among(8).batch == 2
 
 
 def test_two_processes_stop_after_the_same_update_when_one_is_told_to(tmp_path):

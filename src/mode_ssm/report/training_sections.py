@@ -6,6 +6,7 @@ from mode_ssm.config import Decoder
 from mode_ssm.report.page import Block, Note, Section
 from mode_ssm.report.records import HEAD_NAMES, Run
 from mode_ssm.report.run_charts import Missing, RunCharts, gathered
+from mode_ssm.training.alarms import CLIPPED_TIMES, RATIO_LIMITS
 
 PARTS = {"preprocessor": "c0", "encoder": "c1", "ctc_head": "c2", "predictor": "c3", "joiner": "c4"}
 LINES = "Lines are medians of neighbouring updates, shades their range."
@@ -62,11 +63,11 @@ def _balance(charts: RunCharts) -> list[Block | Missing]:
         charts.figure(
             "RNN-T gradient / CTC gradient at the encoder's output",
             charts.lines({"encoder_grad_ratio": ("norm of weighted RNN-T / of weighted CTC", "c1")}),
-            f"Healthy: within a factor of ten of {target:.2g}, the ratio of the weights; that is the band. Far above "
-            "it the transducer alone moves the encoder and CTC decays; far below it the transducer learns in its own "
-            "parts only.",
+            f"Healthy: in the band around {target:.2g}, the ratio of the weights; outside of it an alarm goes off. Far "
+            "above it the transducer alone moves the encoder and CTC decays; far below it the transducer learns in "
+            "its own parts only.",
             log=True,
-            band=(target / 10, 10 * target),
+            band=(RATIO_LIMITS[0] * target, RATIO_LIMITS[1] * target),
         ),
         charts.figure(
             "Norm of each loss's gradient at the encoder's output",
@@ -104,7 +105,8 @@ def _gradients(charts: RunCharts) -> list[Block | Missing]:
         charts.figure(
             "Updates whose gradient was clipped",
             charts.share("clipped", "c6"),
-            "Healthy: few after the warm-up. Near 100 % the bound, not the learning rate, decides how large steps are.",
+            "Sound runs have been clipped in nearly every update, and learnt; an alarm goes off where the norm is also "
+            f"over {CLIPPED_TIMES:g} times the bound.",
             unit="%",
             floor=0.0,
         ),

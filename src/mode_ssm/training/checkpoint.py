@@ -7,7 +7,7 @@ state: each update seeds its generator from (seed, update, process).
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Position:
 
     stage: int = 0
     epoch: int = 0  # of the stage
-    batch: int = 0  # of the epoch: the next one to read
+    batch: int = 0  # of the epoch: the next one that each process reads
     update: int = 0  # over all stages, skipped ones included
     stage_start: int = 0  # the update at which the stage began
     skipped: int = 0
@@ -39,6 +39,11 @@ class Position:
     seconds: float = 0.0  # training time so far
     steering: Steering = field(default_factory=Steering)
     speaking: dict[str, int] = field(default_factory=dict)  # alarms that are going off, see Monitor
+    processes: int = 1
+
+    def among(self, processes: int) -> "Position":
+        """The same place in the epoch for another number of processes; a batch may be read twice, none is left out."""
+        return replace(self, processes=processes, batch=self.batch * self.processes // processes)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mode_ssm.models.model import ModeSSM
 
 PARTS = ("preprocessor", "encoder", "ctc_head", "predictor", "joiner")
 WINDOW_UPDATES = 100  # whose gradient norms are remembered
-FEWEST_NORMS = 20  # with fewer, the median bounds nothing
+FEWEST_NORMS = 20  # with fewer, the median is not known
 
 
 class Norms(NamedTuple):
@@ -23,15 +23,14 @@ class Norms(NamedTuple):
 
 
 def clip_bound(training: TrainingConfig, norms: Sequence[float]) -> float:
-    """The largest gradient norm that the next update may have: the smaller one of the two bounds.
+    """The largest gradient norm that the next update may have: by the median, once that is known, or max_grad_norm.
 
     Args:
         norms: of the last updates' gradients, before clipping.
     """
     if training.clip_median_multiple is None or len(norms) < FEWEST_NORMS:
         return training.max_grad_norm
-    by_median = training.clip_median_multiple * median(norms)
-    return min(training.max_grad_norm, by_median) if by_median > 0 else training.max_grad_norm
+    return training.clip_median_multiple * median(norms) or training.max_grad_norm
 
 
 def clip_gradients(model: ModeSSM, bound: float) -> Norms:

@@ -81,6 +81,15 @@ def any_process(fabric: Fabric, condition: bool) -> bool:
     return int(votes) > 0
 
 
+def gather_lines(fabric: Fabric, lines: list[str]) -> list[str]:
+    """The lines of all processes, by rank."""
+    if fabric.world_size == 1:
+        return lines
+    gathered: list[list[str]] = [[] for _ in range(fabric.world_size)]
+    torch.distributed.all_gather_object(gathered, lines)
+    return [line for of_process in gathered for line in of_process]
+
+
 def sum_sizes(fabric: Fabric, size: UpdateSize) -> UpdateSize:
     """The counts of an update over all processes."""
     counts = [torch.tensor([*size], dtype=torch.int64, device=fabric.device)]

@@ -4,9 +4,9 @@ from mode_ssm.config import StageConfig
 from mode_ssm.models.model import ModeSSM
 
 
-def waits(stage: StageConfig) -> bool:
-    """Whether any part waits in this stage."""
-    return max(stage.freeze_encoder_updates, stage.freeze_predictor_updates, stage.freeze_joiner_updates) > 0
+def longest_wait(stage: StageConfig) -> int:
+    """Updates of the stage after which no part waits any more."""
+    return max(stage.freeze_encoder_updates, stage.freeze_predictor_updates, stage.freeze_joiner_updates)
 
 
 def freeze(model: ModeSSM, stage: StageConfig, update_in_stage: int) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from mode_ssm.config import RNNTScaling, StageConfig
+from mode_ssm.config import LossesConfig, RNNTScaling, StageConfig
 
 Record = dict[str, Any]  # a line of metrics.jsonl
 
@@ -17,7 +17,7 @@ class History:
 
     stage: StageConfig
     number: int  # of the stage, from 0
-    scaling: RNNTScaling
+    losses: LossesConfig
     in_all: int  # updates that the stage will have
     start: int = 0  # updates done before it
     updates: list[Record] = field(default_factory=list)  # the last REMEMBERED_UPDATES, skipped ones too
@@ -39,8 +39,14 @@ class History:
 
     @property
     def other_scaling(self) -> str:
-        """A setting that may mend what is wrong between the losses."""
-        return "losses.rnnt_scaling=" + ("gradient" if self.scaling is RNNTScaling.label_length else "label_length")
+        """A setting that mends what is wrong between the losses, whichever of them is too strong."""
+        uses_it = self.losses.rnnt_scaling is RNNTScaling.gradient
+        return "losses.rnnt_scaling=" + ("label_length" if uses_it else "gradient")
+
+    @property
+    def target_ratio(self) -> float:
+        """The ratio of the weights, which that of the weighted gradients should be near."""
+        return self.stage.rnnt_weight / self.stage.ctc_weight
 
     @property
     def settled(self) -> bool:

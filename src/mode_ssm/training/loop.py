@@ -21,15 +21,15 @@ from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint
 from mode_ssm.training.clipping import clip_bound
-from mode_ssm.training.devices import any_process, peak_memory_mb, start_fabric
+from mode_ssm.training.devices import any_process, gather_lines, peak_memory_mb, start_fabric
 from mode_ssm.training.display import Display
-from mode_ssm.training.freezing import freeze, waits
+from mode_ssm.training.freezing import freeze, longest_wait
 from mode_ssm.training.monitor import Monitor
 from mode_ssm.training.objective import LossTerms, Weights
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
 from mode_ssm.training.resume import find_resumable
-from mode_ssm.training.run_folder import RunFolder
+from mode_ssm.training.run_folder import RunFolder, new_name
 from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
 from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
 from mode_ssm.training.stopping import StopRequest
@@ -49,7 +49,7 @@ def train(config: TrainConfig) -> Path:
     """
     check_stages(config)
     fabric = start_fabric(config.training)
-    folder = RunFolder(config)
+    folder = RunFolder(config, fabric.broadcast(new_name()))
     splits = open_splits(config)
     checkpoint = find_resumable(folder.last, config, splits)
     fabric.barrier()
@@ -67,15 +67,15 @@ class Trainer:
         torch.manual_seed(config.training.seed)
         self.model = ModeSSM(config, len(splits.train.sessions)).to(fabric.device)
         self.optimizer = build_optimizer(self.model, config.training.optimizer)
-        self.position = Position()
+        self.position = Position(processes=fabric.world_size)
         if checkpoint:
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
-            self.position = checkpoint.position
+            self.position = checkpoint.position.among(self.fabric.world_size)
         self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
         self.batches_per_epoch = len(self.plan(0))
         self.updates_per_epoch = math.ceil(self.batches_per_epoch / config.training.gradient_accumulation_steps)
-        self.parts_wait = any(waits(stage) for stage in config.training.stages)
+        self.parts_wait = any(map(longest_wait, config.training.stages))
         self.started = time.monotonic() - self.position.seconds
 
     @property
@@ -177,7 +177,8 @@ class Trainer:
         update = run_update(self.fabric, self.model, self.optimizer, batches, weights, config, position.update, bound)
         steering.remember(update, weights, config.losses.rnnt_scaling)
         if update.skipped:
-            for sentence in self.folder.keep_bad_batches(batches, update, position, self.fabric.global_rank):
+            kept = list(self.folder.keep_bad_batches(batches, update, position, self.fabric.global_rank))
+            for sentence in gather_lines(self.fabric, kept):
                 self.display.say(sentence)
         elif update.trials:
             self.epoch_terms.append(update.terms)

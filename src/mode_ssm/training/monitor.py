@@ -26,7 +26,7 @@ class Monitor:
         self, config: TrainConfig, updates_per_epoch: int, speaking: dict[str, int], records: Iterable[Record] = ()
     ) -> None:
         self.config, self.updates_per_epoch, self.speaking = config, updates_per_epoch, speaking
-        self.history = History(config.training.stages[0], 0, config.losses.rnnt_scaling, in_all=0)
+        self.history = History(config.training.stages[0], 0, config.losses, in_all=0)
         for record in records:
             self._remember(record)
 

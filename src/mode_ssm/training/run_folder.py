@@ -24,16 +24,20 @@ from mode_ssm.training.update import Update
 class RunFolder:
     """Writes what a run leaves behind.
 
+    Args:
+        config: of the run.
+        name: of the folder where the settings name none; processes must agree on it.
+
     Raises:
         InputError: when the folder holds another run and `training.resume` is never, or cannot be written.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, name: str | None = None) -> None:
         if config.output_dir is None and config.training.resume is Resume.auto:
             raise InputError(
                 "training.resume=auto needs to know what to continue; give output_dir=RUN, its run folder."
             )
-        self.path = Path(config.output_dir or time.strftime("runs/%Y-%m-%d_%H-%M-%S"))
+        self.path = Path(config.output_dir or name or new_name())
         self.last = self.path / "checkpoints" / "last.safetensors"
         self.best = self.path / "checkpoints" / "best.safetensors"
         self.metrics = self.path / "metrics.jsonl"
@@ -78,7 +82,7 @@ class RunFolder:
         self, batches: Sequence[Batch], update: Update, position: Position, process: int
     ) -> Iterator[str]:
         """Keep what an update was skipped for, to replay it; says of each batch its number in the epoch, and where."""
-        for index in update.bad_batches or range(len(batches)):
+        for index in update.bad_batches if update.cause == "loss" else range(len(batches)):
             number = position.batch + index + 1
             name = f"update-{position.update + 1:06d}-batch-{number}-process-{process}.safetensors"
             path = self.path / "skipped" / name
@@ -91,13 +95,17 @@ class RunFolder:
             name: t.cpu().contiguous() for name, t in batch._asdict().items() if name not in ("keys", "sentences")
         }
         with self.writing():
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, path, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
 
     def close(self) -> None:
         with self.writing():
             self._lines.close()
             self._events.close()
+
+
+def new_name() -> str:
+    return time.strftime("runs/%Y-%m-%d_%H-%M-%S")
 
 
 def _not_done_again(records: list[Record], position: Position) -> Iterator[Record]:

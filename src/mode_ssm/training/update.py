@@ -38,14 +38,14 @@ class Update(NamedTuple):
     terms: LossTerms
     gradients: Gradients
     trials: int
-    feature_frames: int
+    feature_frames: int  # as the trials: of all processes
     skipped: bool
     cause: str  # of a skip: loss or gradient
     bad_batches: list[int]  # of a skip: which of the batches had a loss that is not finite
 
     def record(self, weights: Weights) -> dict[str, Any]:
-        """For metrics.jsonl; what was not computed, or is not finite, is null."""
-        terms = {name: _number(float(term)) for name, term in self.terms._asdict().items()}
+        """For metrics.jsonl; what was not computed, as in an update without trials, or is not finite, is null."""
+        terms = {name: _number(float(term)) if self.trials else None for name, term in self.terms._asdict().items()}
         encoder_ctc, encoder_rnnt = _number(self.gradients.encoder_ctc), _number(self.gradients.encoder_rnnt)
         if not weights.ctc:
             terms["ctc"] = terms["ctc_blank"] = encoder_ctc = None
@@ -93,15 +93,17 @@ def run_update(
     size = sum_sizes(fabric, _size(model, batches))
     if size.trials == 0:
         nothing = LossTerms(*torch.zeros(len(LossTerms._fields)).unbind())
-        return Update(nothing, Gradients(0.0, bound, {}, 0.0, 0.0), 0, 0, skipped=False, cause="", bad_batches=[])
+        unknown = Gradients(math.nan, bound, {}, math.nan, math.nan)
+        return Update(nothing, unknown, 0, 0, skipped=False, cause="", bad_batches=[])
     optimizer.zero_grad(set_to_none=True)
     terms, squares = _backward(fabric, model, batches, weights, config, size)
-    sums = torch.cat([terms.sum(dim=0), squares])
+    frames = terms.new_tensor([sum(int(batch.frame_lengths.sum()) for batch in batches)])
+    sums = torch.cat([terms.sum(dim=0), squares, frames])
     sum_over_processes(fabric, [sums])
     sum_gradients(fabric, list(model.parameters()))
     norms = clip_gradients(model, bound)
     numbers = torch.cat([sums, torch.stack([norms.total, *norms.by_part.values()]).to(sums)]).tolist()
-    losses, encoder = numbers[: terms.shape[1]], numbers[terms.shape[1] : len(sums)]
+    losses, (*encoder, feature_frames) = numbers[: terms.shape[1]], numbers[terms.shape[1] : len(sums)]
     total, *parts = numbers[len(sums) :]
     loss_is_finite = math.isfinite(losses[0])
     skipped = not (loss_is_finite and math.isfinite(total))
@@ -111,7 +113,7 @@ def run_update(
         LossTerms(*torch.tensor(losses)),
         Gradients(total, bound, dict(zip(norms.by_part, parts, strict=True)), *map(math.sqrt, encoder)),
         size.trials,
-        sum(int(batch.frame_lengths.sum()) for batch in batches),
+        int(feature_frames),
         skipped,
         cause="gradient" if loss_is_finite else "loss",
         bad_batches=[] if not skipped else (~terms[:, 0].isfinite()).nonzero().flatten().tolist(),
