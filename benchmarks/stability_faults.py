@@ -21,7 +21,7 @@ STORED_LABELS = 500  # the length of seq_class_ids in a T15 file, zero-padded
 
 @contextmanager
 def padded_labels() -> Iterator[None]:
-    """In training the transducer reads `seq_class_ids` with its zero padding: 500 labels a trial, most of them blank."""
+    """In training, the transducer reads `seq_class_ids` with its zero padding: 500 labels a trial, mostly the blank."""
     predict, nats = ModeSSM.transducer_inputs, objective.transducer_nats
 
     def padded(labels: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ def table(rows: list[dict[str, Any]], torch_version: str) -> str:
         "`python benchmarks/stability.py`; simulated recordings (preset demo), one seed; one thread, PyTorch "
         f"{torch_version}. Raw: RNN-T nats per trial at the start of the joint stage. Ratios: RNN-T / CTC, of the "
         "losses (over the first five updates, and the median of the stage) and of the weighted gradients at the "
-        "encoder output (median; the weights themselves are as 3.3 to 1). PER: val, %, after the last update. Warnings: "
-        "alarms of the run, and the update of the stage at which each first spoke.",
+        "encoder output (median; the weights themselves are as 3.3 to 1). PER: val, %, after the last update. "
+        "Warnings: alarms of the run, and the update of the stage at which each first spoke.",
     ]
     for base, group in groupby(rows, key=lambda row: row["base"]):
         lines += ["", f"## {base}", ""]

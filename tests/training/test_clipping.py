@@ -1,4 +1,4 @@
-"""Clipping: a fixed bound or one by the median, and the norms of the parts, found on the way to the norm of the whole."""
+"""Clipping: a fixed bound or one by the median, and the norms of the parts, found on the way to that of the whole."""
 
 import copy
 from statistics import median
