@@ -42,7 +42,10 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _first(warnings: list[tuple[int, str]]) -> dict[str, int]:
-    return {rule: update for update, rule in reversed(warnings)}
+    first: dict[str, int] = {}
+    for update, rule in warnings:
+        first.setdefault(rule, update)
+    return first
 
 
 def _number(value: float | None) -> str:
