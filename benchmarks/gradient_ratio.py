@@ -69,7 +69,7 @@ def table(runs: Sequence[Ratios]) -> str:
 
 
 def draw(runs: Sequence[Ratios]) -> Figure:
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.add_subplot()
     for run in runs:
         blocks = medians(run.gradients)
@@ -78,7 +78,7 @@ def draw(runs: Sequence[Ratios]) -> Figure:
     axes.set_yscale("log")
     axes.set_xlabel("joint update")
     axes.set_title(f"weighted RNN-T / CTC gradient at the encoder's output, medians of {BLOCK}")
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right center")
     return figure
 
 

@@ -144,9 +144,10 @@ def draw(data: dict[str, dict[str, Results]]) -> Figure:
 def _draw_curves(axes: Axes, systems: dict[str, Results]) -> None:
     for index, (system, results) in enumerate(systems.items()):
         for head, style in zip(HEADS, ("-", "--"), strict=True):
-            trained = [result for result in results if head in result.get("heads", {})]
+            timed = [result for result in results if result.get("cpu_s") or result.get("wall_s")]
+            trained = [result for result in timed if head in result["heads"]]
             for number, result in enumerate(trained):
-                minutes = (result["cpu_s"] or result["wall_s"] or 0) / 60 / result["updates"]
+                minutes = (result["cpu_s"] or result["wall_s"]) / 60 / result["updates"]
                 points = [point for point in result["curve"] if point.get(f"per_{head}") is not None]
                 x, y = [p["update"] * minutes for p in points], [100 * p[f"per_{head}"] for p in points]
                 label = f"{system}, {HEADS[head]}" if number == 0 else None

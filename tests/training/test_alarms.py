@@ -76,7 +76,7 @@ FAILURES = {
     "blank_collapse": (
         history(validations=[{"blank_rnnt": 0.991, "per_rnnt": 0.96}], before=()),
         "After 1100 updates of the stage the RNN-T head still says blank and little else (probability 0.99, PER 96 "
-        "%); train CTC alone before, raise training.stages.1.rnnt_weight, or lower training.optimizer.lr.",
+        "%); train CTC alone before, raise training.stages.1.rnnt_weight, or set training.optimizer.lr near 1e-3.",
     ),
     "head_behind": (
         history(validations=[{"per_rnnt": rate, "per_ctc": 0.3} for rate in (0.84, 0.86, 0.82)], before=[]),
