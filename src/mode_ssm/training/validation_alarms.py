@@ -18,7 +18,8 @@ def blank_collapse(history: History) -> str | None:
             continue
         change = {
             "ctc": "look at the labels, or raise training.optimizer.lr",
-            "rnnt": f"train CTC alone before, raise {history.setting}.rnnt_weight, or set training.optimizer.lr near 1e-3",
+            "rnnt": f"train CTC alone before, raise {history.setting}.rnnt_weight, or set "
+            "training.optimizer.lr near 1e-3",
         }[head]
         return (
             f"After {history.done} updates of the stage the {name} head still says blank and little else (probability "
