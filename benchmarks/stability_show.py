@@ -76,7 +76,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     panels[3].set(title="Phoneme error rate\nafter the stage (%)", xscale="log")
     panels[3].set_xticks(PER_TICKS, [str(tick) for tick in PER_TICKS])
     panels[3].minorticks_off()
-    panels[3].legend(loc="center right")
+    panels[3].legend(loc="upper right")
     panels[0].set_yticks(heights, [f"{row['base']}: {row['name']}" for row in rows])
     for panel in panels:
         panel.grid(alpha=0.3)
