@@ -40,7 +40,7 @@ def ratios(run: Run) -> Ratios:
     gradients, losses = (
         [r[key] for r in updates if r[key] is not None] for key in ("encoder_grad_ratio", "rnnt_ctc_ratio")
     )
-    return Ratios("/".join(run.path.parts[-3:]), joint[0].rnnt_weight / joint[0].ctc_weight, gradients, losses)
+    return Ratios("/".join(run.path.parts[-3:]), joint[0].target_ratio, gradients, losses)
 
 
 def medians(values: Sequence[float]) -> list[float]:

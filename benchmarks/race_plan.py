@@ -50,7 +50,6 @@ class Run(NamedTuple):
 class Race:
     name: str
     budget: Budget
-    grid_budget: Budget | None  # of the runs that choose the learning rates; None = they are runs like the others
     threads: int  # of each process
     seeds: tuple[int, ...]  # the first one's runs choose the learning rates
     learning_rates: tuple[float, ...]
@@ -59,6 +58,9 @@ class Race:
     data: dict[str, tuple[str, ...]]  # settings that a data set needs
     roots: dict[str, Path]
     language_models: dict[str, Path]
+    grid_budget: Budget | None = (
+        None  # of the runs that choose the learning rates; None = they are runs like the others
+    )
 
     def words(self, data: str, system: str) -> list[str]:
         """The settings that all runs of a system on a data set share."""

@@ -227,6 +227,11 @@ class StageConfig:
     freeze_predictor_updates: int = 0  # the predictor likewise
     freeze_joiner_updates: int = 0  # the joiner likewise
 
+    @property
+    def target_ratio(self) -> float:
+        """Of the RNN-T to the CTC gradient, both weighted: the ratio of the weights."""
+        return self.rnnt_weight / self.ctc_weight
+
 
 class Resume(StrEnum):
     never = "never"  # a run folder that holds a run already is an error

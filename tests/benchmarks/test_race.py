@@ -1,5 +1,6 @@
 """The race track: epochs within a budget, and a whole race on made-up recordings, stopped and continued."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ import race  # noqa: E402
 import race_plan  # noqa: E402
 import race_run  # noqa: E402
 import race_table  # noqa: E402
+import simulator_curve  # noqa: E402
 
 OWN = """[encoder.width=16, encoder.layers=1, encoder.state_size=8, encoder.head_width=8, predictor.width=8,
     training.stages.0.epochs=1, training.stages.1.epochs=1]"""
@@ -105,6 +107,14 @@ def test_the_grid_may_be_shorter_and_a_language_model_gives_word_error_rates(
     capsys.readouterr()
     start(monkeypatch, path, root, "--print-commands")
     assert capsys.readouterr().out == ""
+
+
+def test_the_curve_is_a_race_of_one_run(tmp_path: Path) -> None:
+    sizes = {"width": 16, "layers": 1, "batch_size": 4, "warmup": 5, "minutes": 2, "seed": 3, "learning_rate": 0.01}
+    curve, run = simulator_curve.the_run(argparse.Namespace(**sizes), tmp_path / "data")
+    assert curve.find(str(run)) == run
+    assert (curve.budget, curve.grid_budget) == (race_plan.Budget(120, "cpu"), None)
+    assert read_settings(TrainConfig, curve.words(*run[:2])).data.data_root == str(tmp_path / "data")
 
 
 def test_wrong_races_end_with_a_sentence(tmp_path: Path) -> None:

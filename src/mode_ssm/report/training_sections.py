@@ -49,7 +49,7 @@ def _balance(charts: RunCharts) -> list[Block | Missing]:
     if not charts.run.series("loss_rnnt"):
         return [Note("Only one loss was trained, so there is nothing to balance.")]
     joint = [stage for stage in charts.run.config.training.stages if stage.ctc_weight > 0 and stage.rnnt_weight > 0]
-    target = joint[-1].rnnt_weight / joint[-1].ctc_weight if joint else 1.0
+    target = joint[-1].target_ratio if joint else 1.0
     by_loss = {"encoder_grad_ctc": ("of weighted CTC", "ctc"), "encoder_grad_rnnt": ("of weighted RNN-T", "rnnt")}
     return [
         charts.figure(

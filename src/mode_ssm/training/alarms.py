@@ -28,7 +28,7 @@ SILENT_UPDATES = 20
 
 def rnnt_gradient(history: History) -> str | None:
     ratios = history.last("encoder_grad_ratio", GRADIENT_UPDATES)
-    if not ratios or sorted(ratios)[EXCEPTIONS] <= RATIO_LIMITS[1] * history.target_ratio:
+    if not ratios or sorted(ratios)[EXCEPTIONS] <= RATIO_LIMITS[1] * history.stage.target_ratio:
         return None
     return (
         f"The RNN-T gradient at the encoder has been {median(ratios):.0f} times the CTC gradient for "
@@ -38,7 +38,7 @@ def rnnt_gradient(history: History) -> str | None:
 
 def ctc_gradient(history: History) -> str | None:
     ratios = history.last("encoder_grad_ratio", GRADIENT_UPDATES)
-    if not ratios or sorted(ratios)[-1 - EXCEPTIONS] >= RATIO_LIMITS[0] * history.target_ratio:
+    if not ratios or sorted(ratios)[-1 - EXCEPTIONS] >= RATIO_LIMITS[0] * history.stage.target_ratio:
         return None
     return (
         f"The RNN-T gradient at the encoder has been only {median(ratios):.2g} times the CTC gradient for "

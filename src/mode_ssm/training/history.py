@@ -44,11 +44,6 @@ class History:
         return "losses.rnnt_scaling=" + ("label_length" if uses_it else "gradient")
 
     @property
-    def target_ratio(self) -> float:
-        """The ratio of the weights, which that of the weighted gradients should be near."""
-        return self.stage.rnnt_weight / self.stage.ctc_weight
-
-    @property
     def settled(self) -> bool:
         """Whether what the stage has not learnt by now is late: after 1000 updates, or 60 % of a shorter stage."""
         return self.done >= max(FEWEST_UPDATES, min(SETTLED_UPDATES, SETTLED_SHARE * self.in_all))
