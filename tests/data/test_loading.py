@@ -141,4 +141,4 @@ def test_reading_holds_no_features(tmp_path: Path, open_root: Opener) -> None:
     read = read_batches(dataset, batches * 3, session_index={}, num_workers=0, on_problem=fail)
     resident = [resident_mb() for batch in read]
     assert len(resident) == 72  # 576 MB
-    assert max(resident[8:]) - resident[8] < 40
+    assert max(resident[8:]) - resident[8] < 150  # of the 512 MB read since; the allocator keeps some tens
