@@ -48,6 +48,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "order": (2, 5),
     "share": (0, 1),
     **dict.fromkeys("dropout stochastic_depth".split(), (0.0, 0.95)),
+    "max_speed_change": (0.0, 0.9),
     **dict.fromkeys("time_mask_max_fraction patch_mask_max_fraction final_lr_fraction step_at".split(), (0.0, 1.0)),
     **dict.fromkeys("beta1 beta2".split(), (0.0, 0.999999)),
     **dict.fromkeys("smoothing_sd_frames".split(), (0.0, 100.0)),

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import interpolate
 
 from mode_ssm.batch import Batch, TrialKey
 from mode_ssm.config import (
@@ -21,7 +22,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.losses.objective import UpdateSize, ctc_nats_per_label, rnnt_divisor
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.settings import read_settings
-from mode_ssm.training.augment import augment
+from mode_ssm.training.augment import augment, fewest_frames
 from mode_ssm.training.display import clock
 from mode_ssm.training.optimizer import build_optimizer
 from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
@@ -132,6 +133,36 @@ def test_a_cut_takes_the_first_frames_of_the_whole_batch():
         assert cut.frame_lengths.tolist() == [9 - gone, 6 - gone]
         assert cut.features[0, :, 0].tolist() == list(range(gone, 9))
     assert lengths == {0, 1, 2}
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=4), st.floats(0.0, 0.5), st.integers(0, 99))
+def test_a_changed_speed_interpolates_within_each_trial(lengths, most, seed):
+    torch.manual_seed(seed)
+    batch = make_batch(lengths)
+    batch.features.normal_()
+    config = AugmentationConfig(**OFF | {"max_speed_change": most})
+    played = augment(batch, config)
+    for trial, (length, new) in enumerate(zip(lengths, played.frame_lengths.tolist(), strict=True)):
+        assert fewest_frames(length, config) <= new <= math.ceil(length * (1 + most))
+        if new:
+            expected = interpolate(batch.features[trial : trial + 1, :length].mT, size=new, mode="linear")
+            torch.testing.assert_close(played.features[trial, :new], expected[0].mT, rtol=0, atol=1e-4)
+        assert (played.features[trial, new:] == 0).all()
+
+
+def test_speeds_differ_between_trials_and_are_spread_evenly():
+    torch.manual_seed(0)
+    played = augment(make_batch([1000] * 400), AugmentationConfig(**OFF | {"max_speed_change": 0.2}))
+    duration = played.frame_lengths / 1000
+    assert duration.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert (duration.std() * math.sqrt(12)).item() == pytest.approx(0.4, rel=0.05)
+    assert 0.8 <= duration.min() < 0.81
+    assert 1.19 < duration.max() <= 1.2
+
+
+def test_a_trial_must_fit_at_its_highest_speed_and_longest_cut():
+    assert fewest_frames(100, AugmentationConfig(max_speed_change=0.12, max_cut_frames=2)) == 86
+    assert fewest_frames(1, AugmentationConfig(max_cut_frames=2)) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
-"""Noise, offsets, cuts and time masks on training features, drawn from torch's global generator."""
+"""Speed, noise, offsets, cuts and time masks on training features, drawn from torch's global generator."""
+
+import math
 
 import torch
+from torch import Tensor
 
 from mode_ssm.batch import Batch, length_mask
 from mode_ssm.config import AugmentationConfig
@@ -8,12 +11,15 @@ from mode_ssm.models.masking import random_runs
 
 
 def augment(batch: Batch, config: AugmentationConfig) -> Batch:
-    """A noisier batch of the same trials.
+    """A batch of the same trials, each noisier and at a speed of its own.
 
     White noise and one constant offset per trial and channel follow the NEJM baseline (Card et al. 2024); the time
-    masks set runs of frames to 0, which is the mean of z-scored features (SpecAugment, Park et al. 2019).
+    masks set runs of frames to 0, which is the mean of z-scored features (SpecAugment, Park et al. 2019); the speeds
+    are those of Ko et al. 2015, on features.
     """
     features, lengths = batch.features, batch.frame_lengths
+    if config.max_speed_change > 0:
+        features, lengths = change_speed(features, lengths, config.max_speed_change)
     trials, frames, channels = features.shape
     if config.white_noise_sd > 0:
         features = features + config.white_noise_sd * torch.randn_like(features)
@@ -27,3 +33,30 @@ def augment(batch: Batch, config: AugmentationConfig) -> Batch:
         features, lengths = features[:, cut:], lengths - cut
     features = features * length_mask(lengths, features.shape[1])[..., None]
     return batch._replace(features=features, frame_lengths=lengths)
+
+
+def change_speed(features: Tensor, lengths: Tensor, max_change: float) -> tuple[Tensor, Tensor]:
+    """Stretch or squeeze each trial to U[1 - max_change, 1 + max_change] of its duration, by linear interpolation.
+
+    Args:
+        features: (B, T, C).
+        lengths: (B,) frames of each trial.
+
+    Returns:
+        (B, T', C) features, whose padding means nothing, and the new (B,) lengths.
+    """
+    duration = 1 + max_change * (2 * torch.rand(len(lengths), device=lengths.device) - 1)
+    stretched = (lengths * duration).round().long()
+    frame = torch.arange(int(stretched.max()), device=lengths.device)[None]
+    step = lengths / stretched.clamp(min=1)
+    last = (lengths - 1).clamp(min=0)[:, None]
+    place = ((frame + 0.5) * step[:, None] - 0.5).clamp(min=0).minimum(last)
+    before = place.floor().long()
+    trial = torch.arange(len(lengths), device=lengths.device)[:, None]
+    share = (place - before)[..., None].to(features.dtype)
+    return torch.lerp(features[trial, before], features[trial, (before + 1).minimum(last)], share), stretched
+
+
+def fewest_frames(frames: int, config: AugmentationConfig) -> int:
+    """What the highest speed and the longest cut leave of a trial."""
+    return max(math.floor(frames * (1 - config.max_speed_change)) - config.max_cut_frames, 0)

@@ -12,6 +12,7 @@ from mode_ssm.config import TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
 from mode_ssm.models.preprocessor import encoder_frames
 from mode_ssm.scoring import normalise_sentence
+from mode_ssm.training.augment import fewest_frames
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,17 @@ class Splits:
 
 
 def open_splits(config: TrainConfig) -> Splits:
-    """Open both splits; a train trial must fit even after the longest cut that augmentation may make.
+    """Open both splits; a train trial must fit even at the shortest that augmentation may make it.
 
     Raises:
         InputError: when there is nothing to train on, or a bad trial and data.on_bad_trial=error.
     """
-    channels, cut = config.preprocessor.num_channels, config.augmentation.max_cut_frames
+    channels = config.preprocessor.num_channels
     train = open_split(
         config.data,
         "train",
         num_channels=channels,
-        encoder_frames=lambda frames: encoder_frames(config.preprocessor, max(frames - cut, 0)),
+        encoder_frames=lambda frames: encoder_frames(config.preprocessor, fewest_frames(frames, config.augmentation)),
     )
     root = Path(config.data.data_root)
     if not any((root / session / "data_val.hdf5").exists() for session in train.sessions):
