@@ -13,6 +13,7 @@ from mode_ssm.config import Direction, GRUEncoderConfig, SSMEncoderConfig
 from mode_ssm.models.depthwise import depthwise_conv
 from mode_ssm.models.encoder import build_encoder
 from mode_ssm.models.ssm import split_mixed
+from mode_ssm.models.ssm_encoder import SSMEncoder
 from mode_ssm.models.ssm_layer import SSMLayer
 
 BI, CAUSAL = Direction.bidirectional, Direction.causal
@@ -46,8 +47,10 @@ def plain_ssm(direction: Direction, layers: int) -> Callable[[int], nn.Module]:
 
     def make(width: int) -> nn.Module:
         whole = ssm(direction, layers)(width)
-        for layer in whole.inner.layers:
-            layer.__class__ = PlainLayer  # type: ignore[assignment]
+        encoder = whole.inner
+        assert isinstance(encoder, SSMEncoder)
+        for layer in encoder.layers:
+            layer.__class__ = PlainLayer
         return whole
 
     return make

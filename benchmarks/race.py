@@ -4,13 +4,14 @@
 
 A race is systems x data sets x seeds, each run a `mode-ssm train` process in a folder of its own: one that is finished
 is not done again, and one that was stopped goes on where it stood. Runs of the first seed choose each system's learning
-rate from one grid, by the PER of the better head; with a `grid_budget` they are shorter than the runs compared. The
+rate, by the PER of the better head: from the middle of one grid towards the best, until both neighbours of the best are
+worse; with a `grid_budget` they are shorter than the runs compared. The
 budget is the same for every run, in updates or in minutes of processor or wall time; a budget in minutes is turned into
 whole epochs, by the cost of an epoch that is measured once, in short runs, so that every schedule knows its end. The
 first system is compared with the best of the others.
 
---print-commands prints a command for each run that is left, to spread over machines that share the --out folder; once
-they are done it prints those of the other seeds, and then the race itself makes the table without training.
+--print-commands prints a command for each run that can start, to spread over machines that share the --out folder; once
+they are done it prints the next ones, and after the last the race itself makes the table without training.
 Written: <race>.json, <race>.md and <race>.png in --results.
 """
 
@@ -73,7 +74,9 @@ def compete(race: Race, out: Path, results: Path) -> None:
     for name in race.roots:
         data[name], grids[name] = {}, {}
         for system in race.systems:
-            grid = grids[name][system] = [_say(run, finish(race, run, out)) for run in race.grid(name, system)]
+            grid = grids[name][system] = []
+            while run := race.next_of_grid(name, system, _found(grid)):
+                grid.append(_say(run, finish(race, run, out)))
             finals = race.finals(name, system, min(grid, key=best_rate)["learning_rate"])
             data[name][system] = [_say(run, finish(race, run, out)) for run in finals]
     results.mkdir(parents=True, exist_ok=True)
@@ -84,6 +87,11 @@ def compete(race: Race, out: Path, results: Path) -> None:
     replace_text(results / f"{race.name}.md", table(race.name, data, grids, about))
     draw(data).savefig(results / f"{race.name}.png", dpi=110)
     print(f"Written: {race.name}.json, {race.name}.md and {race.name}.png in {results}")
+
+
+def _found(grid: list[dict[str, Any]]) -> dict[float, float]:
+    """The error rate at each learning rate."""
+    return {result["learning_rate"]: best_rate(result) for result in grid}
 
 
 def _say(run: Run, result: dict[str, Any]) -> dict[str, Any]:
@@ -115,13 +123,17 @@ def print_commands(race: Race, out: Path) -> None:
     for name in race.roots:
         for system in race.systems:
             costs(race, name, system, out)  # measured here, so that all machines use the same
-            ready = race.grid(name, system)
-            if all((out / str(run) / "result.json").exists() for run in ready):
-                best = min((json.loads((out / str(run) / "result.json").read_text()) for run in ready), key=best_rate)
-                ready = race.finals(name, system, best["learning_rate"])
+            grid: list[dict[str, Any]] = []
+            while (run := race.next_of_grid(name, system, _found(grid))) and _is_done(run, out):
+                grid.append(json.loads((out / str(run) / "result.json").read_text()))
+            ready = [run] if run else race.finals(name, system, min(grid, key=best_rate)["learning_rate"])
             for run in ready:
-                if not (out / str(run) / "result.json").exists():
+                if not _is_done(run, out):
                     print(shlex.join([sys.executable, sys.argv[0], *arguments, "--run", str(run)]))
+
+
+def _is_done(run: Run, out: Path) -> bool:
+    return (out / str(run) / "result.json").exists()
 
 
 if __name__ == "__main__":

@@ -52,24 +52,41 @@ class Race:
     budget: Budget
     threads: int  # of each process
     seeds: tuple[int, ...]  # the first one's runs choose the learning rates
-    learning_rates: tuple[float, ...]
+    learning_rates: tuple[float, ...]  # in order; the search for the best goes out from the middle
     settings: tuple[str, ...]  # of every run
     systems: dict[str, tuple[str, ...]]  # the first is compared with the best of the others
     data: dict[str, tuple[str, ...]]  # settings that a data set needs
     roots: dict[str, Path]
     language_models: dict[str, Path]
-    grid_budget: Budget | None = (
-        None  # of the runs that choose the learning rates; None = they are runs like the others
-    )
+    grid_budget: Budget | None = None  # of the runs that choose the learning rates; None = as the others
 
     def words(self, data: str, system: str) -> list[str]:
         """The settings that all runs of a system on a data set share."""
         return [*self.systems[system], *self.data[data], *self.settings, f"data.data_root={self.roots[data]}"]
 
     def grid(self, data: str, system: str) -> list[Run]:
-        """The runs that choose the learning rate."""
+        """The runs that may be needed to choose the learning rate."""
         kind = "grid-" if self.grid_budget else ""
         return [Run(data, system, rate, self.seeds[0], kind) for rate in self.learning_rates]
+
+    def next_of_grid(self, data: str, system: str, found: Mapping[float, float]) -> Run | None:
+        """The run that the search for the learning rate does next: the middle one, then a neighbour of the best.
+
+        Args:
+            found: the error rate at each learning rate done.
+
+        Returns:
+            None once both neighbours of the best are done.
+        """
+        runs = self.grid(data, system)
+        middle = (len(runs) - 1) // 2
+        if not found:
+            return runs[middle]
+        best = min(
+            (i for i, run in enumerate(runs) if run.learning_rate in found), key=lambda i: found[runs[i].learning_rate]
+        )
+        ahead = [runs[i] for i in (best + 1, best - 1) if 0 <= i < len(runs)]
+        return next((run for run in ahead if run.learning_rate not in found), None)
 
     def finals(self, data: str, system: str, learning_rate: float) -> list[Run]:
         """The runs that are compared, a seed each; the first may be one of the grid."""
@@ -116,7 +133,7 @@ def read_race(path: Path, roots: Mapping[str, Path], language_models: Mapping[st
             grid_budget=_budget(plain["grid_budget"]) if "grid_budget" in plain else None,
             threads=int(plain["threads"]),
             seeds=tuple(int(seed) for seed in plain["seeds"]),
-            learning_rates=tuple(float(rate) for rate in plain["learning_rates"]),
+            learning_rates=tuple(sorted(float(rate) for rate in plain["learning_rates"])),
             settings=tuple(plain["settings"]),
             systems=_settings_by_name(path, plain, "systems"),
             data=data,

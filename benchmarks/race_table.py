@@ -88,9 +88,15 @@ def _grid(systems: dict[str, Results]) -> list[str]:
     lines += _header(["system", *(f"{rate:g}" for rate in rates)])
     for system, results in systems.items():
         found = {result["learning_rate"]: best_rate(result) for result in results}
-        cells = [f"{100 * found[rate]:.2f}" if found[rate] < float("inf") else "diverged" for rate in rates]
-        lines.append(_row([system, *cells]))
+        lines.append(_row([system, *(_grid_cell(found.get(rate)) for rate in rates)]))
     return lines
+
+
+def _grid_cell(rate: float | None) -> str:
+    """Empty where the search did not go."""
+    if rate is None:
+        return ""
+    return f"{100 * rate:.2f}" if rate < float("inf") else "diverged"
 
 
 def _verdict(systems: dict[str, Results]) -> str:

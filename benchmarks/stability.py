@@ -83,7 +83,7 @@ BASES = [USER, OURS]
 
 def cells() -> list[Cell]:
     raw, fast = "losses.rnnt_scaling=none", "training.optimizer.lr=5e-3"
-    changes = [("as it is", [], [])]
+    changes: list[tuple[str, list[str], list[str]]] = [("as it is", [], [])]
     changes += [(f"scaling {s.value}", [f"losses.rnnt_scaling={s.value}"], []) for s in RNNTScaling]
     changes += [("labels padded", [], ["padded"]), ("float16 lattice", [], ["float16 lattice"])]
     changes += [("bf16", ["training.precision=bf16-mixed"], [])]

@@ -48,13 +48,18 @@ class Inputs(NamedTuple):
     labels: Tensor
 
     @property
-    def learned(self) -> tuple[Tensor, ...]:
-        return self[:4]
+    def learned(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.encoder, self.predictor, self.weight, self.bias
+
+    @property
+    def trials(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Labels and both lengths."""
+        return self.targets, self.frames, self.labels
 
     def at(self, dtype: torch.dtype) -> "Inputs":
         """Copies with gradients of their own."""
-        copies = [tensor.detach().to(dtype, copy=True).requires_grad_() for tensor in self.learned]
-        return Inputs(*copies, *self[4:])
+        encoder, predictor, weight, bias = (t.detach().to(dtype, copy=True).requires_grad_() for t in self.learned)
+        return Inputs(encoder, predictor, weight, bias, *self.trials)
 
 
 def draw(shape: Shape, device: torch.device, dtype: torch.dtype, seed: int = 0) -> Inputs:
@@ -62,16 +67,16 @@ def draw(shape: Shape, device: torch.device, dtype: torch.dtype, seed: int = 0) 
     generator = torch.Generator().manual_seed(seed)
     trials, frames, labels = len(shape.frames), max(shape.frames), max(shape.labels)
     bound = shape.width**-0.5
-    tensors = [
-        torch.randn(trials, frames, shape.width, generator=generator),
-        torch.randn(trials, labels + 1, shape.width, generator=generator),
-        torch.empty(shape.classes, shape.width).uniform_(-bound, bound, generator=generator),
-        torch.empty(shape.classes).uniform_(-bound, bound, generator=generator),
-    ]
-    targets = torch.randint(1, shape.classes, (trials, labels), generator=generator)
-    learned = [tensor.to(device, dtype).requires_grad_() for tensor in tensors]
-    rest = (tensor.to(device) for tensor in (targets, torch.tensor(shape.frames), torch.tensor(shape.labels)))
-    return Inputs(*learned, *rest)
+    inputs = Inputs(
+        encoder=torch.randn(trials, frames, shape.width, generator=generator),
+        predictor=torch.randn(trials, labels + 1, shape.width, generator=generator),
+        weight=torch.empty(shape.classes, shape.width).uniform_(-bound, bound, generator=generator),
+        bias=torch.empty(shape.classes).uniform_(-bound, bound, generator=generator),
+        targets=torch.randint(1, shape.classes, (trials, labels), generator=generator),
+        frames=torch.tensor(shape.frames),
+        labels=torch.tensor(shape.labels),
+    )
+    return Inputs(*(tensor.to(device) for tensor in inputs)).at(dtype)
 
 
 def joint_logits(given: Inputs) -> Tensor:
@@ -84,13 +89,13 @@ def fused(given: Inputs) -> None:
 
 
 def naive(given: Inputs) -> None:
-    rnnt_loss(joint_logits(given), *given[4:]).backward()
+    rnnt_loss(joint_logits(given), *given.trials).backward()
 
 
 def naive_torchaudio(given: Inputs) -> None:
     from torchaudio.functional import rnnt_loss as peer
 
-    targets, frames, labels = (tensor.int() for tensor in given[4:])
+    targets, frames, labels = (tensor.int() for tensor in given.trials)
     peer(joint_logits(given).float(), targets, frames, labels, blank=0).backward()
 
 
@@ -104,7 +109,7 @@ def additive(given: Inputs) -> None:
     """The other joiner: logits of encoder and of predictor, added."""
     summands = (torch.nn.functional.linear(part, given.weight) for part in (given.encoder, given.predictor))
     encoder, predictor = summands
-    additive_rnnt_loss(encoder + given.bias, predictor, *given[4:]).backward()
+    additive_rnnt_loss(encoder + given.bias, predictor, *given.trials).backward()
 
 
 STEPS: dict[str, Callable[[Inputs], None]] = {
@@ -127,12 +132,13 @@ def has_peer() -> bool:
 
 def occupied_share(given: Inputs) -> float:
     """Of the real cells, those that hold more than OCCUPIED of a trial's posterior probability."""
-    size = Size(*given.encoder.shape[:2], given.predictor.shape[1], len(given.bias))
-    trials = check_trials(size, given.encoder.device, *given[4:], blank=0)
+    trials, frames, _ = given.encoder.shape
+    size = Size(trials, frames, given.predictor.shape[1], len(given.bias))
+    checked = check_trials(size, given.encoder.device, *given.trials, blank=0)
     with torch.no_grad():
-        arcs = joint_class(given.encoder.device)(*given.learned, trials, blank=0).arc_log_probs()
-        _, flows = lattice_flows(arcs[0], arcs[1, :, :, :-1], trials)
-    return float((flows.blank + flows.label > OCCUPIED).sum() / trials.real_cells(size.frames).sum())
+        arcs = joint_class(given.encoder.device)(*given.learned, trials=checked, blank=0).arc_log_probs()
+        _, flows = lattice_flows(arcs[0], arcs[1, :, :, :-1], checked)
+    return float((flows.blank + flows.label > OCCUPIED).sum() / checked.real_cells(size.frames).sum())
 
 
 def matrix_floor(shape: Shape, share: float) -> Callable[[Inputs], None]:
@@ -167,9 +173,9 @@ def gradient_errors(device: torch.device) -> dict[str, dict[str, float]]:
         grads = []
         for dtype, threshold in ((torch.float32, 1e-9), (torch.float64, 0.0)):
             scores, given = logits.to(dtype, copy=True).requires_grad_(), drawn.at(dtype)
-            rnnt_loss(scores, *given[4:]).backward()
+            rnnt_loss(scores, *given.trials).backward()
             fused_rnnt_loss(*given, occupancy_threshold=threshold).backward()
-            grads.append([tensor.grad for tensor in (scores, *given.learned)])
+            grads.append([tensor.grad for tensor in (scores, *given.learned) if tensor.grad is not None])
         worst = [float((got - exact).abs().max()) for got, exact in zip(*grads, strict=True)]
         largest = [1.0] + [float(exact.abs().max()) for exact in grads[1][1:]]
         names = ("logits", "encoder", "predictor", "weight", "bias")

@@ -79,6 +79,19 @@ def test_a_budget_below_one_epoch_a_stage_is_refused() -> None:
         race_plan.stage_epochs([12, 24], race_plan.Costs(10, (20, 30)), race_plan.Budget(30, "cpu"))
 
 
+@given(st.integers(1, 8), st.data())
+def test_the_search_finds_the_best_learning_rate_and_tries_both_sides_of_it(count: int, data: st.DataObject) -> None:
+    rates = tuple(10.0**-n for n in reversed(range(count)))
+    best = data.draw(st.integers(0, count - 1))
+    made = race_plan.Race("r", race_plan.Budget(1, "cpu"), 1, (0,), rates, (), {"s": ()}, {"d": ()}, {}, {})
+    found: dict[float, float] = {}
+    while run := made.next_of_grid("d", "s", found):
+        assert run.learning_rate not in found
+        found[run.learning_rate] = abs(rates.index(run.learning_rate) - best)
+    assert min(found, key=lambda rate: found[rate]) == rates[best]
+    assert set(rates[max(best - 1, 0) : best + 2]) <= set(found)
+
+
 @pytest.mark.parametrize("name", ["race_an4", "race_simulated"])
 def test_the_races_of_this_project_can_be_read(name: str, tmp_path: Path) -> None:
     data = {"race_an4": "AN4", "race_simulated": "T15"}[name]

@@ -91,7 +91,7 @@ def measured(frames: Tensor, squares: Tensor) -> Tensor:
         norm = torch.linalg.vector_norm(gradient, dtype=torch.promote_types(gradient.dtype, torch.float32))
         squares.add_(norm.double().square())
 
-    frames.register_hook(add)  # type: ignore[no-untyped-call]
+    frames.register_hook(add)
     return frames
 
 
