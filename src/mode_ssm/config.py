@@ -58,7 +58,7 @@ class PreprocessorConfig:
 class AugmentationConfig:
     """Applied to training features only, before the preprocessor."""
 
-    max_speed_change: float = 0.0  # each trial is played up to this fraction longer or shorter
+    max_speed_change: float = 0.12  # each trial is played up to this fraction longer or shorter
     white_noise_sd: float = 0.4  # per value
     constant_offset_sd: float = 0.1  # per trial and channel
     max_cut_frames: int = 2  # first frames dropped, uniform in 0..max

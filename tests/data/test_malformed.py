@@ -242,13 +242,13 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
     "padding as label": (set_attribute("seq_len", 6), "has the blank (0) as label 5, needed are labels of 1 to 40"),
     "too many labels": (
         relabel(*[1, 2] * 11),
-        "which make 21 encoder frames, but its 22 labels, 0 of them equal to the one before, need 22. Lower",
+        "which may make only 21 encoder frames, but its 22 labels, 0 of them equal to the one before, need 22. Lower",
     ),
     "too many repeats": (
         relabel(*[1] * 12),
-        "which make 21 encoder frames, but its 12 labels, 11 of them equal to the one before, need 23. Lower",
+        "which may make only 21 encoder frames, but its 12 labels, 11 of them equal to the one before, need 23. Lower",
     ),
-    "too short": (resize(3), "has 3 frames, too few for one encoder frame. Lower preprocessor.patch_frames or"),
+    "too short": (resize(3), "has 3 frames, too few for one encoder frame. Lower preprocessor.patch_frames, pre"),
     "sentence not text": (set_attribute("sentence_label", np.bytes_(b"\xff\xfe")), "needed is text. Write"),
     "transcription not ASCII": (without_sentence(72, 300), "has a transcription that is no row of ASCII codes"),
     "trial a data set": (as_data_set, "is not a group that can be read"),

@@ -93,7 +93,13 @@ def make_batch(lengths, channels=5):
     return Batch(features, torch.tensor(lengths), none, zeros, zeros, keys, (None,) * len(lengths))
 
 
-OFF = {"white_noise_sd": 0.0, "constant_offset_sd": 0.0, "max_cut_frames": 0, "time_masks": 0}
+OFF = {
+    "max_speed_change": 0.0,
+    "white_noise_sd": 0.0,
+    "constant_offset_sd": 0.0,
+    "max_cut_frames": 0,
+    "time_masks": 0,
+}
 
 
 def test_no_augmentation_changes_nothing():

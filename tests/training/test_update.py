@@ -18,7 +18,8 @@ from mode_ssm.training.update import run_update
 from tests.small import SESSIONS, small_config, write_data
 
 PLAIN = """
-augmentation.white_noise_sd=0 augmentation.constant_offset_sd=0 augmentation.max_cut_frames=0 augmentation.time_masks=0
+augmentation.max_speed_change=0 augmentation.white_noise_sd=0 augmentation.constant_offset_sd=0
+augmentation.max_cut_frames=0 augmentation.time_masks=0
 preprocessor.dropout=0 encoder.dropout=0 encoder.stochastic_depth=0 predictor.dropout=0
 """.split()
 
