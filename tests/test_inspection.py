@@ -128,7 +128,7 @@ def test_everything_wrong_is_named_and_ends_with_one(
         f"{SESSIONS[1]}/data_val.hdf5 is not an HDF5 file. Copy",
         f"{SESSIONS[0]}/data_train.hdf5 trial_0000, trial_0002 has seq_len=0, needed is 1 to 500",
         f"{SESSIONS[0]}/data_train.hdf5 trial_0003 has 5 feature channels but the model expects 8. Set",
-        "t15.2023.09.01/data_train.hdf5 trial_0000 has 20 frames, which may make only 2 encoder frames, but its 5 labels",
+        "t15.2023.09.01/data_train.hdf5 trial_0000 has 20 frames, which may make only 2 encoder frames, but its 5",
         "t15.2023.09.02/data_train.hdf5 is absent. Copy the file there",
         f"{SESSIONS[0]}/data_train.hdf5 holds notes beside its trials. Nothing but trial_NNNN groups is read.",
         "Trials by feature channels: 7 with 8, 1 with 5.",
