@@ -50,10 +50,11 @@ def linear_ticks(low: float, high: float, about: int = 5) -> list[float]:
     [0.0, 10.0, 20.0, 30.0, 40.0]
     """
     raw = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(raw))
+    exponent = math.floor(math.log10(raw))
+    power = 10.0**exponent
     step = power * min((1, 2, 5, 10), key=lambda factor: abs(math.log(factor * power / raw)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(step * n, 12) for n in range(first, last + 1)]
+    return [round(step * n, 2 - exponent) for n in range(first, last + 1)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
