@@ -5,10 +5,10 @@
 A race is systems x data sets x seeds, each run a `mode-ssm train` process in a folder of its own: one that is finished
 is not done again, and one that was stopped goes on where it stood. Runs of the first seed choose each system's learning
 rate, by the PER of the better head: from the middle of one grid towards the best, until both neighbours of the best are
-worse; with a `grid_budget` they are shorter than the runs compared. The
-budget is the same for every run, in updates or in minutes of processor or wall time; a budget in minutes is turned into
-whole epochs, by the cost of an epoch that is measured once, in short runs, so that every schedule knows its end. The
-first system is compared with the best of the others.
+worse; with a `grid_budget` they are shorter than the runs compared. The budget is the same for every run, in updates or
+in minutes of processor or wall time; a budget in minutes is turned into whole epochs, by the cost of an epoch that is
+measured once, in short runs, so that every schedule knows its end. The first system is compared with the best of the
+others.
 
 --print-commands prints a command for each run that can start, to spread over machines that share the --out folder; once
 they are done it prints the next ones, and after the last the race itself makes the table without training.
@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from race_plan import Race, Run, read_race
 from race_run import costs, finish
-from race_table import best_rate, draw, table
+from race_table import best_rate, draw, rates_found, table
 
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
@@ -75,7 +75,7 @@ def compete(race: Race, out: Path, results: Path) -> None:
         data[name], grids[name] = {}, {}
         for system in race.systems:
             grid = grids[name][system] = []
-            while run := race.next_of_grid(name, system, _found(grid)):
+            while run := race.next_of_grid(name, system, rates_found(grid)):
                 grid.append(_say(run, finish(race, run, out)))
             finals = race.finals(name, system, min(grid, key=best_rate)["learning_rate"])
             data[name][system] = [_say(run, finish(race, run, out)) for run in finals]
@@ -87,11 +87,6 @@ def compete(race: Race, out: Path, results: Path) -> None:
     replace_text(results / f"{race.name}.md", table(race.name, data, grids, about))
     draw(data).savefig(results / f"{race.name}.png", dpi=110)
     print(f"Written: {race.name}.json, {race.name}.md and {race.name}.png in {results}")
-
-
-def _found(grid: list[dict[str, Any]]) -> dict[float, float]:
-    """The error rate at each learning rate."""
-    return {result["learning_rate"]: best_rate(result) for result in grid}
 
 
 def _say(run: Run, result: dict[str, Any]) -> dict[str, Any]:
@@ -124,8 +119,8 @@ def print_commands(race: Race, out: Path) -> None:
         for system in race.systems:
             costs(race, name, system, out)  # measured here, so that all machines use the same
             grid: list[dict[str, Any]] = []
-            while (run := race.next_of_grid(name, system, _found(grid))) and _is_done(run, out):
-                grid.append(json.loads((out / str(run) / "result.json").read_text()))
+            while (run := race.next_of_grid(name, system, rates_found(grid))) and _is_done(run, out):
+                grid.append(finish(race, run, out))
             ready = [run] if run else race.finals(name, system, min(grid, key=best_rate)["learning_rate"])
             for run in ready:
                 if not _is_done(run, out):

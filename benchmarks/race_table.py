@@ -39,6 +39,11 @@ def best_rate(result: dict[str, Any]) -> float:
     return min((head["per"] for head in result.get("heads", {}).values()), default=float("inf"))
 
 
+def rates_found(results: Results) -> dict[float, float]:
+    """PER of the better head at each learning rate."""
+    return {result["learning_rate"]: best_rate(result) for result in results}
+
+
 def table(title: str, data: dict[str, dict[str, Results]], grids: dict[str, dict[str, Results]], about: str) -> str:
     """Markdown.
 
@@ -87,7 +92,7 @@ def _grid(systems: dict[str, Results]) -> list[str]:
     lines = ["PER of the better head (%) by learning rate, first seed:", ""]
     lines += _header(["system", *(f"{rate:g}" for rate in rates)])
     for system, results in systems.items():
-        found = {result["learning_rate"]: best_rate(result) for result in results}
+        found = rates_found(results)
         lines.append(_row([system, *(_grid_cell(found.get(rate)) for rate in rates)]))
     return lines
 

@@ -34,6 +34,7 @@ FAULTS = {"padded": padded_labels, "float16 lattice": float16_lattice}
 COMMON = [
     "experiment=demo",
     "preprocessor.stride_frames=1",
+    "augmentation.max_speed_change=0",
     "training.resume=auto",
     "training.max_skipped_in_a_row=100",
     "training.optimizer.lr=1e-3",
