@@ -3,7 +3,6 @@
 from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
@@ -13,6 +12,7 @@ from mode_ssm.models.masking import random_runs
 from mode_ssm.models.patches import cut_patches, project_patches
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
+from mode_ssm.models.softsign import softsign
 
 Frames = TypeVar("Frames", int, Tensor)
 
@@ -75,7 +75,7 @@ class Preprocessor(nn.Module):
         """Apply the session's map and the softsign to (B, T, C) features, each frame for itself."""
         if self.session is not None:
             features = self.session(features, session_index)
-        return F.softsign(features) if self.config.softsign else features
+        return softsign(features) if self.config.softsign else features
 
     def project(self, features: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Turn (B, T, C) corrected features into (B, S, D) frames; patches where (B, S) `hidden` is true are 0."""

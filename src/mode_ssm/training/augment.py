@@ -22,16 +22,17 @@ def augment(batch: Batch, config: AugmentationConfig) -> Batch:
         features, lengths = change_speed(features, lengths, config.max_speed_change)
     trials, frames, channels = features.shape
     if config.white_noise_sd > 0:
-        features = features + config.white_noise_sd * torch.randn_like(features)
+        features = torch.add(features, torch.randn_like(features), alpha=config.white_noise_sd)
     if config.constant_offset_sd > 0:
-        features = features + config.constant_offset_sd * features.new_empty(trials, 1, channels).normal_()
+        offsets = features.new_empty(trials, 1, channels).normal_()
+        features = torch.add(features, offsets, alpha=config.constant_offset_sd)
+    hidden = ~length_mask(lengths, frames)
     if config.time_masks > 0:
-        hidden = random_runs(lengths, frames, count=config.time_masks, max_fraction=config.time_mask_max_fraction)
-        features = features.masked_fill(hidden[..., None], 0.0)
+        hidden |= random_runs(lengths, frames, count=config.time_masks, max_fraction=config.time_mask_max_fraction)
     if config.max_cut_frames > 0:
         cut = int(torch.randint(0, config.max_cut_frames + 1, ()))
-        features, lengths = features[:, cut:], lengths - cut
-    features = features * length_mask(lengths, features.shape[1])[..., None]
+        features, hidden, lengths = features[:, cut:], hidden[:, cut:], lengths - cut
+    features = features.masked_fill(hidden[..., None], 0.0)
     return batch._replace(features=features, frame_lengths=lengths)
 
 
