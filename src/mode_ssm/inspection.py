@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from mode_ssm.config import InspectConfig, PreprocessorConfig
+from mode_ssm.config import AugmentationConfig, InspectConfig, PreprocessorConfig
 from mode_ssm.data import Problem, TrialEntry
 from mode_ssm.data.index import SplitIndex, index_split
 from mode_ssm.data.opening import check_config, check_fit, index_problems, split_entries
@@ -21,6 +21,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.inspection_print import print_findings
 from mode_ssm.models.preprocessor import encoder_frames
 from mode_ssm.pictures import draw_picture
+from mode_ssm.training.augment import fewest_frames
 
 USUAL_SD = (0.2, 5.0)  # of a z-scored channel over a sample of trials
 
@@ -89,11 +90,12 @@ def _file_problems(indexes: dict[str, SplitIndex], root: Path) -> list[Problem]:
 
 
 def _trial_problems(entries: Sequence[TrialEntry]) -> Iterator[Problem]:
-    """Trials of another number of channels than most, or too short for the default patches."""
+    """Trials of another number of channels than most, or too short for the defaults, in train as shortened there."""
     channels = _usual_channels(entries)
     for entry in entries:
+        frames = fewest_frames(entry.frames, AugmentationConfig()) if entry.key.split == "train" else entry.frames
         try:
-            check_fit(entry.record, channels, encoder_frames(PreprocessorConfig(), entry.frames))
+            check_fit(entry.record, channels, encoder_frames(PreprocessorConfig(), frames))
         except MalformedError as malformed:
             yield malformed.problem(entry.file, entry.key.group)
 

@@ -104,8 +104,8 @@ def check_fit(record: Record, num_channels: int, encoder_frames: int) -> None:
             f"has {record.channels} feature channels but the model expects {num_channels}",
             f"Set preprocessor.num_channels={record.channels} if the other trials have as many, or remove this one.",
         )
-    settings = "preprocessor.patch_frames, preprocessor.stride_frames or augmentation.max_speed_change"
-    shorten = f"Lower {settings}, or remove the trial."
+    settings = "preprocessor.patch_frames, preprocessor.stride_frames"
+    shorten = f"Lower {settings} or, in training, augmentation.max_speed_change; or remove the trial."
     if encoder_frames < 1:
         raise MalformedError(f"has {record.frames} frames, too few for one encoder frame", shorten)
     if record.labels is not None and encoder_frames < (needed := record.labels + record.repeats):
