@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def test_a_command_told_to_stop_says_how_to_go_on(root, tmp_path):
     process.send_signal(signal.SIGTERM)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert f"Stopped; continue with training.resume=auto output_dir={run}" in printed
+    assert f"Stopped; to go on, add training.resume=auto output_dir={run} to the same command" in printed
     assert read_checkpoint(run / "checkpoints" / "last.safetensors").position.update > 0
 
 
@@ -121,6 +122,15 @@ def test_resuming_a_finished_run_changes_nothing(root, uninterrupted):
     before = (uninterrupted / "checkpoints" / "last.safetensors").read_bytes()
     train(small_config(root, uninterrupted, *WORDS, "training.resume=auto"))
     assert (uninterrupted / "checkpoints" / "last.safetensors").read_bytes() == before
+
+
+def test_settings_that_changed_are_told(root, uninterrupted, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(uninterrupted, run)
+    train(small_config(root, run, *WORDS, "training.resume=auto", "training.optimizer.lr=0.25"))
+    printed = capsys.readouterr().out
+    assert "From here on with training.optimizer.lr=0.25; until now it was 0." in printed
+    assert printed.count("From here on") == 1
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_two_processes_stop_after_the_same_update_when_one_is_told_to(tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     printed, complaints = process.communicate(timeout=120)
-    assert "Stopped; continue with training.resume=auto" in printed, complaints
+    assert "Stopped; to go on, add training.resume=auto" in printed, complaints
     assert process.returncode == 143, complaints
     updates = [r["update"] for r in read_metrics(run) if r["kind"] == "update"]
     assert read_checkpoint(run / "checkpoints" / "last.safetensors").position.update == updates[-1]

@@ -28,7 +28,7 @@ from mode_ssm.training.monitor import Monitor
 from mode_ssm.training.objective import LossTerms, Weights
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
-from mode_ssm.training.resume import find_resumable
+from mode_ssm.training.resume import changed_settings, find_resumable
 from mode_ssm.training.run_folder import RunFolder, new_name
 from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
 from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
@@ -68,6 +68,7 @@ class Trainer:
         self.model = ModeSSM(config, len(splits.train.sessions)).to(fabric.device)
         self.optimizer = build_optimizer(self.model, config.training.optimizer)
         self.position = Position(processes=fabric.world_size)
+        self.changes = changed_settings(checkpoint.config, config) if checkpoint else {}
         if checkpoint:
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
@@ -93,7 +94,7 @@ class Trainer:
         first = done * self.batches_per_epoch + position.batch
         self.display = Display(in_all, first, every, silent=not self.is_main)
         try:
-            for sentence in introduction(self.splits, self.model, self.folder, position):
+            for sentence in introduction(self.splits, self.model, self.folder, position, self.changes):
                 self.display.say(sentence)
             for stage in stages[position.stage :]:
                 self.run_stage(stage, stop)
@@ -153,7 +154,9 @@ class Trainer:
 
     def leave(self) -> NoReturn:
         self.save(self.folder.last)
-        self.display.say(f"Stopped; continue with training.resume=auto output_dir={self.folder.path}")
+        self.display.say(
+            f"Stopped; to go on, add training.resume=auto output_dir={self.folder.path} to the same command"
+        )
         raise SystemExit(143)
 
     def step(self, stage: StageConfig, batches: Sequence[Batch], count: int, of: int) -> Update:

@@ -1,6 +1,7 @@
 """Whether a run can go on from its last checkpoint, and with what."""
 
 from pathlib import Path
+from typing import Any
 
 from mode_ssm.config import CHOICES, Resume, TrainConfig
 from mode_ssm.errors import InputError
@@ -30,17 +31,22 @@ def find_resumable(last: Path, config: TrainConfig, splits: Splits) -> Checkpoin
         return None
     checkpoint = read_checkpoint(last, with_optimizer=True)
     run = last.parent.parent
-    saved, given = dict(walk(checkpoint.config)), dict(walk(config))
-    differing = [key for key in saved | given if key.startswith(FIXED) and saved.get(key) != given.get(key)]
-    if differing:
-        key = differing[0]
-        raise InputError(
-            f"The run in {run} was started with {key}={saved.get(key)}, not {given.get(key)}; "
-            "resume with the same settings, or start a new run in another output_dir."
-        )
+    for key, (before, now) in changed_settings(checkpoint.config, config).items():
+        if key.startswith(FIXED):
+            raise InputError(
+                f"The run in {run} was started with {key}={before}, not {now}; "
+                "resume with the same settings, or start a new run in another output_dir."
+            )
     if checkpoint.sessions != splits.train.sessions:
         raise InputError(
             f"The run in {run} was started on {len(checkpoint.sessions)} sessions, and the data root has "
             f"{len(splits.train.sessions)} or others; resume with the same data, or start a new run."
         )
     return checkpoint
+
+
+def changed_settings(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """The settings that differ, each with both values; None for one that only the other has."""
+    saved, given = dict(walk(before)), dict(walk(now))
+    pairs = {key: (saved.get(key), given.get(key)) for key in saved | given}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}

@@ -1,6 +1,7 @@
 """What a run says of itself: before it starts, and after each epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mode_ssm.config import Decoder
 from mode_ssm.models.model import ModeSSM
@@ -11,8 +12,10 @@ from mode_ssm.training.run_folder import RunFolder
 from mode_ssm.training.splits import Splits
 
 
-def introduction(splits: Splits, model: ModeSSM, folder: RunFolder, position: Position) -> Iterator[str]:
-    """The data, the network, and where the run goes on."""
+def introduction(
+    splits: Splits, model: ModeSSM, folder: RunFolder, position: Position, changes: Mapping[str, tuple[Any, Any]]
+) -> Iterator[str]:
+    """The data, the network, where the run goes on, and with which settings it does so that it had otherwise."""
     train, val = splits.train, splits.val
     parameters = sum(p.numel() for p in model.parameters())
     trials = f"{len(train)} train and {len(val) if val else 0} val trials of {len(train.sessions)} sessions"
@@ -25,6 +28,9 @@ def introduction(splits: Splits, model: ModeSSM, folder: RunFolder, position: Po
         yield f"{len(splits.problems)} problems found; mode-ssm inspect lists them."
     if position.update:
         yield f"Resuming after update {position.update}"
+    for key, (before, now) in changes.items():
+        if key not in ("output_dir", "training.resume"):
+            yield f"From here on with {key}={now}; until now it was {before}"
 
 
 def epoch_summary(position: Position, terms: Sequence[LossTerms], rates: dict[Decoder, float]) -> str:
