@@ -1,6 +1,6 @@
 """How the RNN-T and CTC gradients compare at the encoder's output over the joint stage, for runs that are there.
 
-    python benchmarks/gradient_ratio.py runs/race_scaling/AN4/*/*-seed0        # of benchmarks/race.py
+    python benchmarks/gradient_ratio.py runs/race_scaling*/*/*/*-seed1        # of benchmarks/race.py
 
 Reads the metrics of each run folder; the ratio's target is that of the stage's weights. Written: gradient_ratio.md and
 gradient_ratio.png in --results.

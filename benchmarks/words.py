@@ -5,7 +5,7 @@
 Text, lexicon and posteriors are made up: words of random phonemes, frequencies by Zipf's law, sentences in which a word
 has few usual successors, and posteriors as a network of about 10 % phoneme errors would give them, with seven encoder
 frames (80 ms each) a phoneme. The transducer is a stand-in of additive form: its encoder frames are the same posteriors
-and its predictor forbids the last label to come again in the same frame. Each decoder runs in a fresh process, whose
+and its predictor makes the last label improbable until another has come. Each decoder runs in a fresh process, whose
 peak of resident memory is that of Python, torch and all. Writes benchmarks/results/words.json.
 """
 
