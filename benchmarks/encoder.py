@@ -5,8 +5,8 @@
 The contenders of a part take turns in one process, one thread, and the tables have medians. Memory is the peak of
 resident memory over that of the process with its module and frames in place, each in a fresh process. Results are kept
 in benchmarks/results, where a later run replaces the parts that it measures. With --device cuda memory is the
-allocator's peak. The process that is timed keeps what it frees (mode_ssm.memory). --clock cpu counts the processor time of the
-process, for a machine that does other work as well.
+allocator's peak. The process that is timed keeps what it frees (mode_ssm.memory). --clock cpu counts the processor time
+of the process, for a machine that does other work as well.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,8 +64,13 @@ def check(status: int, log: Path) -> None:
         SystemExit: 143, after one that was stopped.
         InputError: after one that failed.
     """
-    if status == 143 or status < 0:
+    if status in (143, -signal.SIGTERM, -signal.SIGINT):
         raise SystemExit(143)
+    if status < 0:
+        name = signal.Signals(-status).name
+        raise InputError(
+            f"A training was ended by {name} (SIGKILL: most likely for lack of memory); {log} has its output."
+        )
     if status:
         raise InputError(f"{log.read_text().splitlines()[-1]} ({log} has the whole of it)")
 
@@ -82,7 +88,8 @@ def costs(race: Race, data: str, system: str, out: Path) -> Costs:
         for trained in range(len(stages) + 1):  # no stage, the first, the first two, ...
             folder = kept.parent / "costs" / str(trained)
             epochs = [f"training.stages.{i}.epochs={int(i < trained)}" for i in stages]
-            more = [*epochs, f"output_dir={folder}", "training.resume=auto"]
+            more = [*epochs, f"output_dir={folder}"]
+            shutil.rmtree(folder, ignore_errors=True)  # of a timing that was stopped
             usage, status = train([*words, *more], race.threads, folder / "train.log")
             check(status, folder / "train.log")
             used.append(usage.cpu_s if race.budget.clock == "cpu" else usage.wall_s)
@@ -123,10 +130,17 @@ def finish(race: Race, run: Run, out: Path) -> dict[str, Any]:
     attempts = _attempts(folder, words)
     result = folder / "result.json"
     if not result.exists():
-        found = _trained(race, run, folder, words, attempts)
+        found = _trained(race, folder, words, attempts)
         found |= {"epochs": epochs, "epoch_costs": each.epoch}
         replace_text(result, json.dumps(run._asdict() | found, indent=2) + "\n")
     loaded: dict[str, Any] = json.loads(result.read_text())
+    model = None if run.kind else race.language_models.get(run.data)
+    heads = loaded.get("heads", {})
+    if model and any("wer" not in scores for scores in heads.values()):
+        torch.set_num_threads(race.threads)
+        for head, scores in heads.items():
+            scores |= _words(_last(folder), Decoder(head), model, folder)
+        replace_text(result, json.dumps(loaded, indent=2) + "\n")
     return loaded
 
 
@@ -143,9 +157,7 @@ def _attempts(folder: Path, words: list[str]) -> list[dict[str, float] | None]:
     return attempts
 
 
-def _trained(
-    race: Race, run: Run, folder: Path, words: list[str], attempts: list[dict[str, float] | None]
-) -> dict[str, Any]:
+def _trained(race: Race, folder: Path, words: list[str], attempts: list[dict[str, float] | None]) -> dict[str, Any]:
     def keep(attempts: list[dict[str, float] | None]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(folder / "attempts.json", json.dumps({"settings": words, "attempts": attempts}, indent=2))
@@ -161,7 +173,7 @@ def _trained(
     used = {name: _total(attempts, name) for name in ("cpu_s", "wall_s")}
     peak = max(attempt["peak_mb"] for attempt in attempts if attempt)
     torch.set_num_threads(race.threads)
-    return used | {"peak_mb": peak} | _scores(race, run, folder)
+    return used | {"peak_mb": peak} | _scores(race, folder)
 
 
 def _total(attempts: list[dict[str, float] | None], name: str) -> float | None:
@@ -170,27 +182,26 @@ def _total(attempts: list[dict[str, float] | None], name: str) -> float | None:
     return sum(taken) if len(taken) == len(attempts) else None
 
 
-def _scores(race: Race, run: Run, folder: Path) -> dict[str, Any]:
-    """Of the last weights: error rates of each head that was trained, their cost, and the rates on the way."""
-    recogniser = load_recogniser(str(folder / "checkpoints" / "last.safetensors"))
+def _scores(race: Race, folder: Path) -> dict[str, Any]:
+    """Of the last weights: PER of each head that was trained, its cost, and the rates on the way."""
+    recogniser = _last(folder)
     config = recogniser.checkpoint.config
     stages = config.training.stages
     trained = {Decoder.ctc: any(s.ctc_weight for s in stages), Decoder.rnnt: any(s.rnnt_weight for s in stages)}
     decoders = [decoder for decoder, is_trained in trained.items() if is_trained]
     curve = [record for record in read_metrics(folder) if record["kind"] == "validation"]
     keys = ("update", *(f"per_{decoder.value}" for decoder in decoders))
-    model = None if run.kind else race.language_models.get(run.data)
     return {
         "parameters": sum(parameter.numel() for parameter in recogniser.model.parameters()),
         "updates": recogniser.checkpoint.position.update,
         "skipped": recogniser.checkpoint.position.skipped,
-        "heads": {
-            decoder.value: _phonemes(recogniser, decoder, race.budget.clock)
-            | (_words(recogniser, decoder, model, folder) if model else {})
-            for decoder in decoders
-        },
+        "heads": {decoder.value: _phonemes(recogniser, decoder, race.budget.clock) for decoder in decoders},
         "curve": [{key: record[key] for key in keys} for record in curve],
     }
+
+
+def _last(folder: Path) -> Recogniser:
+    return load_recogniser(str(folder / "checkpoints" / "last.safetensors"))
 
 
 def _phonemes(recogniser: Recogniser, decoder: Decoder, clock: str) -> dict[str, Any]:

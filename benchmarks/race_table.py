@@ -69,7 +69,7 @@ def _rates(systems: dict[str, Results]) -> list[str]:
         for head, title in HEADS.items():
             scores = [result["heads"][head] for result in results if head in result.get("heads", {})]
             if scores:
-                lines.append(_row([system, title, *(_spread([s[key] for s in scores], 100) for key in shown)]))
+                lines.append(_row([system, title, *(_spread([s.get(key) for s in scores], 100) for key in shown)]))
     return lines
 
 

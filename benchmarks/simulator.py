@@ -3,8 +3,9 @@
     python benchmarks/simulator.py t15_labels.csv.gz
 
 Times and lengths are those of all train and val trials, features those of one block of every fourth session (over 400
-trials). Writes benchmarks/results/simulator.md and ends with status 1 where a row leaves its tolerance: 10 %, or 0.05 for
-correlations and for the feature mean. Published: the T15 data set (doi:10.5061/dryad.dncjsxm85) and statistics that others printed of it.
+trials). Writes benchmarks/results/simulator.md and ends with status 1 where a row leaves its tolerance: 10 %, or 0.05
+for correlations and for the feature mean. Published: the T15 data set (doi:10.5061/dryad.dncjsxm85) and statistics that
+others printed of it.
 """
 
 import argparse

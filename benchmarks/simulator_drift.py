@@ -1,4 +1,4 @@
-"""Does drift bite? Phoneme error rates on simulated recordings, as the months go by after the last day that was trained on.
+"""Does drift bite? Phoneme error rates on simulated recordings, months after the last day that was trained on.
 
     python benchmarks/simulator_drift.py --labels t15_labels.csv.gz
 

@@ -6,7 +6,8 @@
 Data: `mode-ssm simulate preset=demo`, 512 channels, with one encoder frame per feature frame, so that a trial has as
 many encoder frames as a T15 trial has at a stride of four. For each batch (1 x 4 trials, 32 trials) one CTC warm-up is
 trained; every cell continues from it with the joint stage of its own settings, 240 and 48 updates. A cell that is in
-results/stability.json already is not run again: move that file away to measure all anew. The faults (`stability_faults`) exist in this benchmark only.
+results/stability.json already is not run again: move that file away to measure all anew. The faults
+(`stability_faults`) exist in this benchmark only.
 """
 
 import argparse

@@ -389,7 +389,9 @@ class DecodeConfig:
     split: str = "val"
     decoder: WordDecoder = WordDecoder.ctc
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
-    weights: str | None = None  # settings of search from a file; tuned = what mode-ssm tune stored for this decoder
+    weights: str | None = (
+        None  # settings of search from a file; tuned = what mode-ssm tune stored for it; search.* beside it goes before
+    )
     nbest: int = 10  # hypotheses written a trial
     rescore: RescoreConfig = field(default_factory=RescoreConfig)
     batch_size: int = 16

@@ -68,9 +68,10 @@ def test_epochs_fill_the_budget_and_keep_their_proportions(
     spent = start + sum(count * cost for count, cost in zip(epochs, costs.epoch, strict=True))
     assert min(epochs) >= 1
     assert amount - costs.epoch[-1] - 1e-9 < spent <= amount
-    if min(epochs) > 1:
-        scale = (amount - start) / sum(count * cost for count, cost in zip(shape, costs.epoch, strict=True))
-        assert epochs[:-1] == [int(scale * count) for count in shape[:-1]]
+    scale = (amount - start) / sum(count * cost for count, cost in zip(shape, costs.epoch, strict=True))
+    shares = [scale * count for count in shape]
+    if min(shares) >= 1 and all(abs(share - round(share)) > 1e-6 for share in shares):
+        assert epochs[:-1] == [int(share) for share in shares[:-1]]
 
 
 def test_a_budget_below_one_epoch_a_stage_is_refused() -> None:
@@ -110,6 +111,8 @@ def test_the_grid_may_be_shorter_and_a_language_model_gives_word_error_rates(
     (tmp_path / "lm").mkdir()
     write_lexicon(tmp_path / "lm" / "lexicon.txt", {"words": ((1, 7),), "unseen": ((7,),)})
     write_arpa([["unseen", "words"]], frozenset(["unseen", "words"]), 2, tmp_path / "lm" / "lm.arpa")
+    start(monkeypatch, path, root)
+    assert "| WER |" not in (tmp_path / "tiny.md").read_text()
     start(monkeypatch, path, root, "--lm", f"made up={tmp_path / 'lm'}")
     results = json.loads((tmp_path / "tiny.json").read_text())
     assert [found["updates"] for found in results["grids"]["made up"]["peer"]] == [4]
@@ -209,10 +212,11 @@ def test_costs_are_differences_of_short_runs_that_are_done_once(
     def train(words: list[str], threads: int, log: Path) -> tuple[race_run.Usage, int]:
         epochs = [int(word[-1]) for word in words if word.startswith("training.stages") and "resume" not in word][-2:]
         started.append(epochs)
+        assert not log.parent.exists()
         return race_run.Usage(cpu_s=5.0 + 2 * epochs[0] + 3 * epochs[1], wall_s=0.0, peak_mb=0.0), 0
 
     monkeypatch.setattr(race_run, "train", train)
-    (tmp_path / "runs/made up/own").mkdir(parents=True)
+    (tmp_path / "runs/made up/own/costs/1").mkdir(parents=True)  # of a timing that was stopped
     for _ in range(2):
         assert race_run.costs(tiny, "made up", "own", tmp_path / "runs") == race_plan.Costs(5.0, (2.0, 3.0))
     assert started == [[0, 0], [1, 0], [1, 1]]
@@ -236,6 +240,10 @@ def test_a_run_that_diverges_loses_and_one_that_fails_ends_the_race(
     said.append("mode-ssm: the disk is full.")
     with pytest.raises(InputError, match="the disk is full"):
         race_run.finish(tiny, run, tmp_path / "runs")
+    monkeypatch.setattr(race_run, "train", lambda *_: (race_run.Usage(1.0, 1.0, 1.0), -9))
+    with pytest.raises(InputError, match="ended by SIGKILL .*lack of memory"):
+        race_run.finish(tiny, run, tmp_path / "runs")
+    monkeypatch.setattr(race_run, "train", train)
     said.append("mode-ssm: 10 updates in a row were skipped for NaN/Inf.")
     failed = race_run.finish(tiny, run, tmp_path / "runs")
     assert race_table.best_rate(failed) == float("inf")

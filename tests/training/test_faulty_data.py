@@ -33,6 +33,16 @@ def faulty_trial(fault: str) -> FakeTrial:
     return trial
 
 
+def test_batches_and_val_trials_that_cannot_be_read_at_all_do_not_end_the_run(tmp_path):
+    write_session(tmp_path / "data", SESSIONS[0], "train", [make_trial(0, 90), faulty_trial("NaN")])
+    write_session(tmp_path / "data", SESSIONS[0], "val", [faulty_trial("NaN")])
+    train(small_config(tmp_path / "data", tmp_path / "run", "training.batch_size=1"))
+    records = read_metrics(tmp_path / "run")
+    assert [r["grad_norm"] is None for r in records if r["kind"] == "update"].count(True) == 2
+    assert all(r["per_ctc"] is None and r["per_rnnt"] is None for r in records if r["kind"] == "validation")
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "best.safetensors").position.update == 4
+
+
 @pytest.mark.parametrize("softsign", [True, False])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_trial_does_not_end_the_run(tmp_path, capsys, fault, softsign):

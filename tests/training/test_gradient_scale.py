@@ -123,8 +123,10 @@ def test_a_real_training_keeps_the_norms_equal_from_the_hundredth_joint_update(t
     assert all(0.5 < share < 2 for share in shares[99:])
 
 
-def test_a_training_in_mixed_precision_is_measured_and_scaled(root, tmp_path):
+@pytest.mark.parametrize("fused", ["true", "false"])
+def test_a_training_in_mixed_precision_is_measured_and_scaled(root, tmp_path, fused):
     words = ["training.precision=bf16-mixed", "losses.rnnt_scaling=gradient", "training.stages.1.epochs=3"]
+    words += [f"losses.fused={fused}"]
     train(small_config(root, tmp_path / "run", *words))
     joint = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "update" and r["loss_rnnt"] is not None]
     assert all(r["encoder_grad_ratio"] > 0 and not r["skipped_now"] for r in joint)

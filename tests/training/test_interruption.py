@@ -92,14 +92,16 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_loses_nothing(root, unint
     assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted)
 
 
-def test_a_command_told_to_stop_says_how_to_go_on(root, tmp_path):
+@pytest.mark.parametrize(("how", "workers"), [(signal.SIGTERM, 0), (signal.SIGTERM, 1), (signal.SIGINT, 1)])
+def test_a_command_told_to_stop_says_how_to_go_on(root, tmp_path, how, workers):
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "mode_ssm", "train", *small_words(root, run, *WORDS)]
+    words = small_words(root, run, *WORDS, f"data.num_workers={workers}")
+    command = [sys.executable, "-m", "mode_ssm", "train", *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (run / "metrics.jsonl").exists():
         time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, how)  # as a terminal does, and a batch system: the reader processes get it too
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 143
     assert f"Stopped; to go on, add training.resume=auto output_dir={run} to the same command" in printed

@@ -1,17 +1,20 @@
 """Two processes train as one process that accumulates two batches, whether started here or by torchrun."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from mode_ssm.training.checkpoint import Position, read_checkpoint
-from mode_ssm.training.loop import train
+from mode_ssm.training.loop import Trainer, train
 from mode_ssm.training.run_folder import read_metrics
+from mode_ssm.training.splits import open_splits
 from tests.data.files import make_trial, write_session
 from tests.small import SESSIONS, small_config, small_words, write_data
 from tests.training.test_update import PLAIN
@@ -20,6 +23,17 @@ STARTS = {
     "here": (["-m", "mode_ssm", "train"], ["training.devices=2"]),
     "torchrun": (["-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "mode_ssm", "train"], []),
 }
+
+
+@pytest.mark.parametrize(("trials", "world"), [(1, 4), (4, 4), (5, 4), (6, 5)])
+def test_every_process_gets_as_many_batches(tmp_path, trials, world):
+    write_session(tmp_path / "data", SESSIONS[0], "train", [make_trial(n, 90) for n in range(trials)])
+    config = small_config(tmp_path / "data", tmp_path / "run", "training.batch_size=2")
+    splits = open_splits(config)
+    fabrics = [SimpleNamespace(world_size=world, global_rank=rank) for rank in range(world)]
+    plans = [Trainer.plan(SimpleNamespace(config=config, splits=splits, fabric=fabric), 0) for fabric in fabrics]
+    assert {len(plan) for plan in plans} == {math.ceil(math.ceil(trials / 2) / world)}
+    assert {index for plan in plans for batch in plan for index in batch} == set(range(trials))
 
 
 @pytest.mark.parametrize("start", STARTS)

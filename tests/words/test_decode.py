@@ -1,9 +1,13 @@
 """Words from files to files: decode, tune and submit, on small recordings and networks as they were initialised."""
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -23,7 +27,7 @@ from mode_ssm.words.posteriors import SpokenTrial
 from mode_ssm.words.report import summarise
 from mode_ssm.words.search import Found
 from mode_ssm.words.submission import check_submission, submit
-from mode_ssm.words.tune import search_weights, spread, starts, tune
+from mode_ssm.words.tune import search_weights, spread, starts, study_name, tune
 from mode_ssm.words.weights import choose_weights, read_weights, write_weights
 
 SESSION = "t15.2023.08.13"
@@ -97,6 +101,17 @@ def test_decode_writes_what_it_prints(
     assert order == sorted(order)
 
 
+def test_trials_that_cannot_be_decoded_are_named(
+    decode_config: DecodeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "damaged"
+    shutil.copytree(decode_config.data.data_root, root)
+    with h5py.File(next(root.glob("*/data_val.hdf5")), "a") as file:
+        file["trial_0000"].attrs["seq_len"] = 0
+    decode(replace(decode_config, data=replace(decode_config.data, data_root=str(root))))
+    assert "trial_0000 has seq_len=0" in capsys.readouterr().err
+
+
 def test_an_ensemble_of_one_network_twice_decodes_as_the_network(decode_config: DecodeConfig) -> None:
     texts = []
     for decoder, more in ((WordDecoder.joint, None), (WordDecoder.joint, decode_config.checkpoint)):
@@ -111,6 +126,22 @@ def test_worker_processes_find_the_same(word_model: WordModel, lm_folder: Path) 
     with CTCWordPool(word_model, str(lm_folder), 0) as here, CTCWordPool(word_model, str(lm_folder), 2) as there:
         for settings in (WordSearchConfig(), WordSearchConfig(lm_weight=0.2, word_score=2.0)):
             assert here.search(trials, settings, 4) == there.search(trials, settings, 4)
+
+
+class Deadly:
+    """Ends the process that unpickles it, as the kernel ends one that asks for too much memory."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (1,)
+
+
+def test_death_of_a_worker_is_one_sentence(word_model: WordModel, lm_folder: Path) -> None:
+    deadly: Any = [Deadly()]
+    with (
+        CTCWordPool(word_model, str(lm_folder), 1) as pool,
+        pytest.raises(InputError, match="lack of memory .* lower decode_workers"),
+    ):
+        pool.search(deadly, WordSearchConfig(), 4)
 
 
 def test_workers_are_for_ctc(decode_config: DecodeConfig) -> None:
@@ -168,6 +199,21 @@ def test_joint_starts_from_what_was_tuned_for_the_transducer(tmp_path: Path) -> 
     assert starts(replace(config, decoder=WordDecoder.ctc), checkpoint) == [config.search]
 
 
+def test_a_study_is_of_one_search_one_language_model_and_one_data_root(tmp_path: Path) -> None:
+    (tmp_path / "lm.arpa").write_text("one")
+    config = TuneConfig(lm=str(tmp_path))
+    name = study_name(config, 5, 9)
+    assert study_name(replace(config, search=WordSearchConfig(lm_weight=1.9), tries=99), 5, 9) == name
+    others = [
+        replace(config, search=WordSearchConfig(ctc_beam_size=7)),
+        replace(config, data=DataConfig(data_root="elsewhere")),
+        replace(config, data=DataConfig(max_sessions=1)),
+    ]
+    assert len({name, *(study_name(other, 5, 9) for other in others)}) == 4
+    (tmp_path / "lm.arpa").write_text("another")
+    assert study_name(config, 5, 9) != name
+
+
 def test_tune_needs_sentences(decode_config: DecodeConfig) -> None:
     asked = {"checkpoint": decode_config.checkpoint, "lm": decode_config.lm, "data": decode_config.data}
     with pytest.raises(InputError, match="split=test has no sentences"):
@@ -187,9 +233,10 @@ def test_weights_are_kept_and_chosen(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There are no weights at .*weights-rnnt\.json; run mode-ssm tune"):
         choose_weights("tuned", given, checkpoint, WordDecoder.rnnt)
     write_weights(tmp_path / "run" / "decoding" / "weights-rnnt.json", tuned, 0.1, "lm")
-    assert choose_weights("tuned", given, checkpoint, WordDecoder.rnnt) == tuned
+    assert choose_weights("tuned", WordSearchConfig(), checkpoint, WordDecoder.rnnt) == tuned
+    assert choose_weights("tuned", given, checkpoint, WordDecoder.rnnt) == replace(tuned, lm_weight=0.1)
     other = tmp_path / "run" / "decoding" / "weights-rnnt.json"
-    assert choose_weights(str(other), given, checkpoint, WordDecoder.ctc) == tuned
+    assert choose_weights(str(other), WordSearchConfig(), checkpoint, WordDecoder.ctc) == tuned
 
 
 @pytest.mark.parametrize(

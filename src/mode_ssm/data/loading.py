@@ -1,6 +1,7 @@
 """Read batches in order, in this process or ahead of it in worker processes; the order is the same."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -70,6 +71,7 @@ def _from_workers(source: _Batches, num_workers: int) -> Iterator[_Read]:
         prefetch_factor=BATCHES_AHEAD,
         collate_fn=_unchanged,
         generator=torch.Generator(),
+        worker_init_fn=_leave_signals_to_the_parent,
         multiprocessing_context=_worker_context(),
     )
     reads = iter(loader)
@@ -86,6 +88,12 @@ def _from_workers(source: _Batches, num_workers: int) -> Iterator[_Read]:
                 "lower data.num_workers (0 reads in the training process) or training.batch_size."
             ) from error
         yield read
+
+
+def _leave_signals_to_the_parent(_: int) -> None:
+    """Ctrl-C and SIGTERM reach the whole process group; the parent ends the workers after its last checkpoint."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _worker_context() -> multiprocessing.context.BaseContext:

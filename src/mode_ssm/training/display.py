@@ -27,6 +27,7 @@ class Display:
 
     def __init__(self, total_batches: int, done_batches: int, every: int, *, silent: bool) -> None:
         self._console = Console(quiet=silent, highlight=False, soft_wrap=True)
+        self._aside = Console(stderr=True, highlight=False, soft_wrap=True)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -43,8 +44,10 @@ class Display:
         self._lines = 0
         self._bar.start()
 
-    def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+    def say(self, text: str, *, in_every_process: bool = False) -> None:
+        """Print a line; where the display is silent, on stderr if it is to be said in every process."""
+        console = self._aside if in_every_process and self._console.quiet else self._console
+        console.print(text, markup=False)
 
     def warn(self, text: str) -> None:
         self._console.print(f"Warning: {text}", markup=False, style="yellow")

@@ -7,7 +7,7 @@ processes), sums the gradients, clips, and steps; or is skipped, and said so, wh
 import math
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -131,7 +131,7 @@ class Trainer:
             epoch=epoch,
         )
         world = self.fabric.world_size
-        plan += plan[: -len(plan) % world]
+        plan += list(islice(cycle(plan), -len(plan) % world))
         return plan[self.fabric.global_rank :: world]
 
     def run_epoch(self, stage: StageConfig, stop: StopRequest) -> None:
@@ -220,7 +220,7 @@ class Trainer:
 
     def read(self, dataset: TrialDataset, plan: Sequence[Sequence[int]]) -> Iterator[Batch | None]:
         def report(problem: Problem) -> None:
-            self.display.say(f"Leaving out: {problem}")
+            self.display.say(f"Leaving out: {problem}", in_every_process=True)
 
         index, workers = self.splits.session_index, self.config.data.num_workers
         return read_batches(dataset, plan, session_index=index, num_workers=workers, on_problem=report)
@@ -231,7 +231,7 @@ class Trainer:
         rates = self.validate(stage, stop)
         position.epoch, position.batch = position.epoch + 1, 0
         mean = sum(rates.values()) / len(rates) if rates else WORST
-        if not position.best or position.best[0] < position.stage or mean < position.best[1] or not rates:
+        if not position.best or position.best[0] < position.stage or mean <= position.best[1]:
             position.best = [position.stage, mean]
             self.save(self.folder.best)
         self.save(self.folder.last)

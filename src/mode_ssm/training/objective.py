@@ -103,7 +103,8 @@ def transducer_nats(
     targets, u_lengths = batch.labels, batch.label_lengths
     options = _Options(reduction="none", clamp=config.clamp, fastemit_lambda=config.fastemit_lambda)
     if not config.fused:
-        logits = joiner.logits(sides.encoder[:, :, None], sides.predictor[:, None])
+        encoder, predictor = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in sides)
+        logits = joiner.logits(encoder[:, :, None], predictor[:, None])
         return rnnt_loss(logits, targets, lengths, u_lengths, **options)
     if isinstance(joiner, TanhJoiner):
         weight, bias = joiner.output.weight, joiner.output.bias

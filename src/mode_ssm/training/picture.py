@@ -24,7 +24,8 @@ def draw_run(run: Path) -> Path:
     ratio.axhspan(0.3, 3.0, color="tab:green", alpha=0.1, label="0.3 to 3.0")
     ratio.set(title="Scaled RNN-T loss / CTC loss", yscale="log", xlabel="update")
     ratio.legend(loc="best")
-    norms.plot([r["update"] for r in updates], _smooth([r["grad_norm"] for r in updates]), color="tab:gray")
+    normed = [r for r in updates if r["grad_norm"] is not None]  # an update without a readable trial has none
+    norms.plot([r["update"] for r in normed], _smooth([r["grad_norm"] for r in normed]), color="tab:gray")
     norms.set(title="Gradient norm before clipping", yscale="log", xlabel="update")
     switches = [b["update"] for a, b in pairwise(updates) if a["stage"] != b["stage"]]
     for panel in (losses, rates, ratio, norms):

@@ -96,7 +96,9 @@ class RunFolder:
         }
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, path, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
+            beside = path.with_name(f".{path.name}.new")
+            save_file(tensors, beside, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
+            beside.replace(path)
 
     def close(self) -> None:
         with self.writing():

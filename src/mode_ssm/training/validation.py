@@ -29,10 +29,11 @@ class Validation(NamedTuple):
 
     @property
     def rates(self) -> dict[Decoder, float]:
-        return {decoder: total(by_session.values()).rate for decoder, by_session in self.errors.items()}
+        """Of each head; none where no trial could be read."""
+        return {decoder: total(errors.values()).rate for decoder, errors in self.errors.items() if errors}
 
     def record(self) -> dict[str, Any]:
-        """For metrics.jsonl; null for a head that was not asked for."""
+        """For metrics.jsonl; null for a head that was not asked for, or without a trial."""
         rates = self.rates
         by_session = {d: {session: e.rate for session, e in errors.items()} for d, errors in self.errors.items()}
         return (

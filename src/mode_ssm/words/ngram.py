@@ -44,8 +44,10 @@ def write_arpa(sentences: Iterable[Sequence[str]], vocabulary: frozenset[str], o
         counts.cal_f()
     _interpolate(counts)
     _make_unknown_a_unigram(counts)
-    with redirect_stderr(io.StringIO()), path.open("w", encoding="ascii") as file:
+    beside = path.with_name(f".{path.name}.new")
+    with redirect_stderr(io.StringIO()), beside.open("w", encoding="ascii") as file:
         counts.print_as_arpa(fout=file)
+    beside.replace(path)
 
 
 def _interpolate(counts: NgramCounts) -> None:

@@ -2,8 +2,10 @@
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mode_ssm.config import WordSearchConfig
+from mode_ssm.errors import InputError
 from mode_ssm.words.ctc_search import CTCWordSearch, build_ctc_tree
 from mode_ssm.words.hypothesis import WordHypothesis
 from mode_ssm.words.model import WordModel, load_word_model
@@ -56,10 +59,10 @@ class CTCWordPool:
 
     def __init__(self, model: WordModel, folder: str, workers: int) -> None:
         self._here = None if workers else _Loaded(model)
-        self._pool: Any = None
+        self._pool: ProcessPoolExecutor | None = None
         if workers:
             context = multiprocessing.get_context("spawn")
-            self._pool = context.Pool(workers, initializer=_load_in_worker, initargs=(folder,))
+            self._pool = ProcessPoolExecutor(workers, context, _load_in_worker, (folder,))
 
     def __enter__(self) -> "CTCWordPool":
         return self
@@ -68,16 +71,29 @@ class CTCWordPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
+            self._pool.shutdown(cancel_futures=True)
 
     def search(
         self, trials: Sequence[NDArray[np.float32]], settings: WordSearchConfig, nbest: int
     ) -> list[list[WordHypothesis]]:
-        """Search every trial, log-probabilities (S, V), with a progress bar on stderr."""
+        """Search every trial, log-probabilities (S, V), with a progress bar on stderr.
+
+        Raises:
+            InputError: where a worker process dies.
+        """
         tasks = [_Task(settings, nbest, trial) for trial in trials]
-        found = map(self._here.run, tasks) if self._here else self._pool.imap(_run_in_worker, tasks, chunksize=4)
-        return list(_progress(found, len(tasks)))
+        try:
+            found = self._pool.map(_run_in_worker, tasks, chunksize=4) if self._pool else self._run_here(tasks)
+            return list(_progress(found, len(tasks)))
+        except BrokenProcessPool:
+            raise InputError(
+                "A decoding process ended, most likely for lack of memory (each holds the language model); lower "
+                "decode_workers (0 decodes in one process)."
+            ) from None
+
+    def _run_here(self, tasks: Sequence[_Task]) -> Iterator[list[WordHypothesis]]:
+        assert self._here is not None
+        return map(self._here.run, tasks)
 
 
 def _progress(found: Iterator[list[WordHypothesis]], total: int) -> Iterator[list[WordHypothesis]]:

@@ -57,6 +57,8 @@ class Ensemble:
         ]
         for recogniser, dataset in zip(self.recognisers, datasets, strict=True):
             self._check(dataset.entries == datasets[0].entries, recogniser)
+        for problem in datasets[0].problems:
+            _report(problem)
         streams = [
             recogniser.encode(
                 dataset,

@@ -1,5 +1,6 @@
 """`mode-ssm tune`: search for the weights of word decoding with the lowest word error rate on a labelled split."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -65,7 +66,7 @@ def tune(config: TuneConfig) -> None:
     file = tuned_file(checkpoint.path, config.decoder)
     storage = decoding_folder(checkpoint.path) / "tune.db"
     file.parent.mkdir(parents=True, exist_ok=True)
-    study = _study_name(config, checkpoint.position.update, len(trials))
+    study = study_name(config, checkpoint.position.update, len(trials))
     with CTCWordPool(model, config.lm, config.decode_workers) as pool:
 
         def ctc(settings: WordSearchConfig) -> ErrorRate:
@@ -83,10 +84,14 @@ def tune(config: TuneConfig) -> None:
     _print_best(best, config, len(trials), file)
 
 
-def _study_name(config: TuneConfig, update: int, sentences: int) -> str:
+def study_name(config: TuneConfig, update: int, sentences: int) -> str:
     """What an error rate depends on besides the weights; another study begins when any of it changes."""
     lm = Path(config.lm).resolve()
-    return f"{config.decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''}"
+    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(lm.iterdir())]
+    fixed = {name: value for name, value in asdict(config.search).items() if name not in RANGES[config.decoder]}
+    rest = repr((fixed, str(Path(config.data.data_root).resolve()), config.data.max_sessions, files)).encode()
+    digest = hashlib.sha256(rest).hexdigest()[:12]
+    return f"{config.decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''} {digest}"
 
 
 def starts(config: TuneConfig, checkpoint: Path) -> list[WordSearchConfig]:

@@ -51,7 +51,9 @@ def read_weights(path: Path) -> WordSearchConfig:
 def choose_weights(
     chosen: str | None, settings: WordSearchConfig, checkpoint: Path, decoder: WordDecoder
 ) -> WordSearchConfig:
-    """The settings as given, or those of a file, or those tuned for this checkpoint."""
+    """The settings as given, or those of a file, or those tuned for this checkpoint; given ones go before a file's."""
     if chosen is None:
         return settings
-    return read_weights(tuned_file(checkpoint, decoder) if chosen == TUNED else Path(chosen))
+    kept = read_weights(tuned_file(checkpoint, decoder) if chosen == TUNED else Path(chosen))
+    usual = asdict(WordSearchConfig())
+    return replace(kept, **{name: value for name, value in asdict(settings).items() if value != usual[name]})
