@@ -95,7 +95,7 @@ def test_the_search_finds_the_best_learning_rate_and_tries_both_sides_of_it(coun
 
 @pytest.mark.parametrize("name", ["race_an4", "race_simulated"])
 def test_the_races_of_this_project_can_be_read(name: str, tmp_path: Path) -> None:
-    data = {"race_an4": "AN4", "race_simulated": "T15"}[name]
+    data = {"race_an4": "AN4", "race_simulated": "simulated T15"}[name]
     read_back = race_plan.read_race(BENCHMARKS / f"{name}.yaml", {data: tmp_path}, {})
     for system in read_back.systems:
         config = read_settings(TrainConfig, read_back.words(data, system))
