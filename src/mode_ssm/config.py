@@ -389,9 +389,7 @@ class DecodeConfig:
     split: str = "val"
     decoder: WordDecoder = WordDecoder.ctc
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
-    weights: str | None = (
-        None  # settings of search from a file; tuned = what mode-ssm tune stored for it; search.* beside it goes before
-    )
+    weights: str | None = None  # a file of search settings, or tuned (by mode-ssm tune); search.* given goes before
     nbest: int = 10  # hypotheses written a trial
     rescore: RescoreConfig = field(default_factory=RescoreConfig)
     batch_size: int = 16

@@ -1,10 +1,19 @@
-"""Writing files so that a reader sees the old text or the new one, never half of it."""
+"""Writing files so that a reader sees the old one or the new one, never half of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place beside `path`, with its suffix; what was written there takes its place at the end, if all went well."""
+    beside = path.with_name(f".new.{path.name}")
+    yield beside
+    beside.replace(path)
 
 
 def replace_text(path: Path, text: str) -> None:
     """Write beside the place and rename."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text)
-    beside.replace(path)
+    with replacing(path) as beside:
+        beside.write_text(text)

@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from mode_ssm.files import replacing
 from mode_ssm.training.run_folder import read_metrics
 
 HEADS = {"ctc": "tab:blue", "rnnt": "tab:orange"}
@@ -33,9 +34,8 @@ def draw_run(run: Path) -> Path:
         for switch in switches:
             panel.axvline(switch, color="black", linestyle=":", linewidth=1)
     path = run / "training.png"
-    beside = path.with_name(".training.new.png")
-    figure.savefig(beside, dpi=110)
-    beside.replace(path)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110)
     return path
 
 

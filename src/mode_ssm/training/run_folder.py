@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mode_ssm.batch import Batch
 from mode_ssm.config import Resume, TrainConfig
 from mode_ssm.errors import InputError
-from mode_ssm.files import replace_text
+from mode_ssm.files import replace_text, replacing
 from mode_ssm.settings import dump_settings
 from mode_ssm.training.checkpoint import Position
 from mode_ssm.training.history import Record
@@ -96,9 +96,8 @@ class RunFolder:
         }
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.new")
-            save_file(tensors, beside, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
-            beside.replace(path)
+            with replacing(path) as beside:
+                save_file(tensors, beside, metadata={"trials": json.dumps([asdict(key) for key in batch.keys])})
 
     def close(self) -> None:
         with self.writing():

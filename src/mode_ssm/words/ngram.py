@@ -13,6 +13,7 @@ from pathlib import Path
 from kaldingram.train import NgramCounts
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import replacing
 
 UNKNOWN = "<unk>"
 MIN_ORDER, MAX_ORDER = 2, 5  # KenLM reads no unigram model
@@ -44,10 +45,8 @@ def write_arpa(sentences: Iterable[Sequence[str]], vocabulary: frozenset[str], o
         counts.cal_f()
     _interpolate(counts)
     _make_unknown_a_unigram(counts)
-    beside = path.with_name(f".{path.name}.new")
-    with redirect_stderr(io.StringIO()), beside.open("w", encoding="ascii") as file:
+    with replacing(path) as beside, redirect_stderr(io.StringIO()), beside.open("w", encoding="ascii") as file:
         counts.print_as_arpa(fout=file)
-    beside.replace(path)
 
 
 def _interpolate(counts: NgramCounts) -> None:

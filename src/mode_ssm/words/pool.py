@@ -1,9 +1,10 @@
 """The CTC word search over many trials, in this process or in several that each load the language model."""
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple
 
@@ -58,11 +59,14 @@ class CTCWordPool:
     """Searches lists of trials; the order of the results is that of the trials, for any number of workers."""
 
     def __init__(self, model: WordModel, folder: str, workers: int) -> None:
-        self._here = None if workers else _Loaded(model)
         self._pool: ProcessPoolExecutor | None = None
+        self._map: Callable[[Iterable[_Task]], Iterator[list[WordHypothesis]]]
         if workers:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(workers, context, _load_in_worker, (folder,))
+            self._map = partial(self._pool.map, _run_in_worker, chunksize=4)
+        else:
+            self._map = partial(map, _Loaded(model).run)
 
     def __enter__(self) -> "CTCWordPool":
         return self
@@ -83,17 +87,12 @@ class CTCWordPool:
         """
         tasks = [_Task(settings, nbest, trial) for trial in trials]
         try:
-            found = self._pool.map(_run_in_worker, tasks, chunksize=4) if self._pool else self._run_here(tasks)
-            return list(_progress(found, len(tasks)))
+            return list(_progress(self._map(tasks), len(tasks)))
         except BrokenProcessPool:
             raise InputError(
                 "A decoding process ended, most likely for lack of memory (each holds the language model); lower "
                 "decode_workers (0 decodes in one process)."
             ) from None
-
-    def _run_here(self, tasks: Sequence[_Task]) -> Iterator[list[WordHypothesis]]:
-        assert self._here is not None
-        return map(self._here.run, tasks)
 
 
 def _progress(found: Iterator[list[WordHypothesis]], total: int) -> Iterator[list[WordHypothesis]]:
