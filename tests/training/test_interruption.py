@@ -147,3 +147,10 @@ def test_settings_that_changed_are_told(root, uninterrupted, tmp_path, capsys):
 def test_a_run_is_never_overwritten_or_resumed_as_another(root, uninterrupted, words, sentence):
     with pytest.raises(InputError, match=sentence):
         train(small_config(root, uninterrupted, *WORDS, *words))
+
+
+def test_two_processes_do_not_train_in_one_folder(root, tmp_path):
+    config = small_config(root, tmp_path / "run", *WORDS)
+    with RunFolder(config).claimed(), pytest.raises(InputError, match="Another process is training in .*run; wait"):
+        train(config)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

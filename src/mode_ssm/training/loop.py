@@ -7,6 +7,7 @@ processes), sums the gradients, clips, and steps; or is skipped, and said so, wh
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,9 +52,9 @@ def train(config: TrainConfig) -> Path:
     fabric = start_fabric(config.training)
     folder = RunFolder(config, fabric.broadcast(new_name()))
     splits = open_splits(config)
-    checkpoint = find_resumable(folder.last, config, splits)
-    fabric.barrier()
-    with StopRequest() as stop:
+    with StopRequest() as stop, folder.claimed() if fabric.is_global_zero else nullcontext():
+        checkpoint = find_resumable(folder.last, config, splits)
+        fabric.barrier()
         return Trainer(fabric, config, splits, folder, checkpoint).run(stop)
 
 

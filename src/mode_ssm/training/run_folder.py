@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
@@ -45,6 +46,27 @@ class RunFolder:
             raise InputError(
                 f"{self.path} holds a run already; continue it with training.resume=auto, or give another output_dir."
             )
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keeps other processes from training in this folder meanwhile.
+
+        Raises:
+            InputError: when one does, or the folder cannot be written.
+        """
+        lock = FileLock(self.path / ".lock")
+        with self.writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise InputError(
+                    f"Another process is training in {self.path}; wait for it to end, or give another output_dir."
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def open(self, config: TrainConfig, position: Position) -> list[Record]:
         """Make the folder, write the settings, and return the records of a resumed run, less what it will do again."""
