@@ -58,7 +58,7 @@ class PreprocessorConfig:
 class AugmentationConfig:
     """Applied to training features only, before the preprocessor."""
 
-    max_speed_change: float = 0.12  # each trial is played up to this fraction longer or shorter
+    max_speed_change: float = 0.0  # each trial is played up to this fraction longer or shorter
     white_noise_sd: float = 0.4  # per value
     constant_offset_sd: float = 0.1  # per trial and channel
     max_cut_frames: int = 2  # first frames dropped, uniform in 0..max
@@ -99,7 +99,7 @@ class SSMEncoderConfig(EncoderConfig):
     chunk_frames: int = 64  # encoder frames per chunk of the scan
     dt_min: float = 0.02  # smallest initial step: the longest memory, 1 / (A dt) encoder frames
     dt_max: float = 0.5
-    stochastic_depth: float = 0.1  # of the last layer; grows linearly from 0
+    stochastic_depth: float = 0.0  # of the last layer; grows linearly from 0
     attention_every: int = 0  # each k-th layer attends to the frames nearby instead; 0 = none
     attention_window: int = 32  # encoder frames to each side that such a layer sees
     activation_checkpointing: bool = False  # recompute whole layers in backward
