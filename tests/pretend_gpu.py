@@ -15,16 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
-MAY_MEET = {  # tensors of both devices may meet: indices of a GPU tensor, and what copies
-    "aten::copy_",
-    "aten::_copy_from",
-    "aten::index",
-    "aten::index_put_",
-    "aten::index_put",
-    "aten::_index_put_impl_",
-    "aten::set_.source_Tensor",
-    "aten::_foreach_copy_",
-}
+MAY_MEET = {"aten::copy_", "aten::index"}  # a copy, and indices on the CPU
 ONE_DEVICE = {"aten::cat", "aten::stack"}  # not even a scalar of the CPU may meet a GPU tensor here
 
 

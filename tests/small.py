@@ -31,5 +31,15 @@ def small_words(root: Path, run: Path, *more: str) -> list[str]:
     return [*SMALL, f"data.data_root={root}", f"data.cache_dir={root}.index", f"output_dir={run}", *more]
 
 
+def fitting(base: list[str], more: list[str]) -> list[str]:
+    """`base` and `more`, without what `more` sets itself and the sizes that its encoder does not have."""
+    unset = {word.split("=")[0] for word in more}
+    if "encoder=gru" in more or "encoder=transformer" in more:
+        unset.add("encoder.state_size")
+    if "encoder=gru" in more:
+        unset.add("encoder.head_width")
+    return [*(word for word in base if word.split("=")[0] not in unset), *more]
+
+
 def small_config(root: Path, run: Path, *more: str) -> TrainConfig:
     return read_settings(TrainConfig, small_words(root, run, *more))

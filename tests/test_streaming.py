@@ -11,7 +11,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.settings import read_settings
 from mode_ssm.streaming import EncoderStream
-from tests.small import SMALL
+from tests.small import SMALL, fitting
 
 CAUSAL = ["encoder.direction=causal", "preprocessor.smoothing=causal"]
 KINDS = {
@@ -26,14 +26,8 @@ KINDS = {
 
 
 def make_model(*words: str) -> ModeSSM:
-    own = {word.split("=")[0] for word in words}
-    small = [word for word in SMALL if word.split("=")[0] not in own]
-    if "encoder=gru" in words or "encoder=transformer" in words:
-        small = [word for word in small if "state_size" not in word]
-    if "encoder=gru" in words:
-        small = [word for word in small if "head_width" not in word]
     torch.manual_seed(0)
-    model = ModeSSM(read_settings(TrainConfig, [*small, *words]), num_sessions=2).eval()
+    model = ModeSSM(read_settings(TrainConfig, fitting(SMALL, list(words))), num_sessions=2).eval()
     for name, parameter in model.named_parameters():
         if "session" in name or "offset" in name or "distance" in name:
             torch.nn.init.normal_(parameter, std=0.3)

@@ -113,7 +113,7 @@ def test_the_page_stands_in_the_run_folder(trained: Trained, capsys: pytest.Capt
     path = trained.run / "report.html"
     assert f"Written: {path}" in capsys.readouterr().out
     read(path.read_text())
-    assert [p.name for p in trained.run.iterdir() if p.name.startswith(".new")] == []
+    assert [p.name for p in trained.run.iterdir() if p.name.startswith(".")] == []
 
 
 def test_two_runs_are_compared(trained: Trained, other: Path, make_report: Command) -> None:

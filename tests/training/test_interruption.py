@@ -22,6 +22,7 @@ WORDS = """
 training.stages.0.epochs=3 training.stages.1.epochs=3 training.checkpoint_every_updates=3
 losses.rnnt_scaling=gradient training.clip_median_multiple=0.5
 training.stages.1.freeze_encoder_updates=4 training.stages.1.freeze_joiner_updates=6
+encoder.stochastic_depth=0.1 augmentation.max_speed_change=0.12
 """.split()
 OF_THE_CLOCK = {"frames_per_s", "seconds", "peak_memory_mb"}
 

@@ -82,7 +82,7 @@ class Trainer:
 
     @property
     def is_main(self) -> bool:
-        return self.fabric.global_rank == 0
+        return self.fabric.is_global_zero
 
     def run(self, stop: StopRequest) -> Path:
         stages, position = self.config.training.stages, self.position

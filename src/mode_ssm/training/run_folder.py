@@ -54,7 +54,7 @@ class RunFolder:
         Raises:
             InputError: when one does, or the folder cannot be written.
         """
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / "training.lock")
         with self.writing():
             self.path.mkdir(parents=True, exist_ok=True)
             try:
