@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -226,24 +227,29 @@ def test_trials_are_spread_evenly() -> None:
     assert spread(trials, None) == spread(trials, 10) == spread(trials, 99) == trials
 
 
-def test_weights_are_kept_and_chosen(tmp_path: Path) -> None:
+def test_weights_are_kept_and_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoint = tmp_path / "run" / "checkpoints" / "best.safetensors"
     given, tuned = WordSearchConfig(lm_weight=0.1), WordSearchConfig(lm_weight=1.5, rnnt_beam_size=3)
-    assert choose_weights(None, given, checkpoint, WordDecoder.rnnt) == given
+    assert choose_weights(None, given, checkpoint, WordDecoder.rnnt, "lm") == given
     with pytest.raises(InputError, match=r"There are no weights at .*weights-rnnt\.json; run mode-ssm tune"):
-        choose_weights("tuned", given, checkpoint, WordDecoder.rnnt)
+        choose_weights("tuned", given, checkpoint, WordDecoder.rnnt, "lm")
     write_weights(tmp_path / "run" / "decoding" / "weights-rnnt.json", tuned, 0.1, "lm")
-    assert choose_weights("tuned", WordSearchConfig(), checkpoint, WordDecoder.rnnt) == tuned
-    assert choose_weights("tuned", given, checkpoint, WordDecoder.rnnt) == replace(tuned, lm_weight=0.1)
+    assert choose_weights("tuned", WordSearchConfig(), checkpoint, WordDecoder.rnnt, "lm") == tuned
+    assert choose_weights("tuned", given, checkpoint, WordDecoder.rnnt, "lm") == replace(tuned, lm_weight=0.1)
     other = tmp_path / "run" / "decoding" / "weights-rnnt.json"
-    assert choose_weights(str(other), WordSearchConfig(), checkpoint, WordDecoder.ctc) == tuned
+    assert choose_weights(str(other), WordSearchConfig(), checkpoint, WordDecoder.ctc, "lm") == tuned
+    assert capsys.readouterr().out == ""
+    assert choose_weights("tuned", given, checkpoint, WordDecoder.rnnt, "larger") == replace(tuned, lm_weight=0.1)
+    assert re.search(r"weights-rnnt\.json were tuned for lm=.*lm; for lm=larger, ", capsys.readouterr().out)
+
+
+BAD = ("3", '{"beam": 3}', '{"lm_weight": "1"}', '{"rnnt_beam_size": 2.5}', '{"lm_weight": true}')
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"search": 3}', '{"search": {"beam": 3}}', '{"search": {"lm_weight": "1"}}',
-     '{"search": {"rnnt_beam_size": 2.5}}', '{"search": {"lm_weight": true}}'],
-)  # fmt: skip
+    ["", "[]", "{}", '{"search": {}}', '{"lm": "lm"}', *(f'{{"lm": "lm", "search": {search}}}' for search in BAD)],
+)
 def test_bad_weights_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "weights.json").write_text(content)
     with pytest.raises(InputError, match=r"weights\.json .*run mode-ssm tune"):

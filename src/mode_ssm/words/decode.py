@@ -27,7 +27,8 @@ def decode(config: DecodeConfig) -> None:
     model = load_word_model(config.lm)
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
     checkpoint = ensemble.recognisers[0].checkpoint
-    config = replace(config, search=choose_weights(config.weights, config.search, checkpoint.path, config.decoder))
+    search = choose_weights(config.weights, config.search, checkpoint.path, config.decoder, config.lm)
+    config = replace(config, search=search)
     scorer = load_scorer(config.rescore) if config.rescore.model is not None else None
     results = in_order(find_sentences(ensemble, model, config))
     if scorer is not None:

@@ -99,7 +99,7 @@ def starts(config: TuneConfig, checkpoint: Path) -> list[WordSearchConfig]:
     tuned = tuned_file(checkpoint, WordDecoder.rnnt)
     if config.decoder is not WordDecoder.joint or not tuned.exists():
         return [config.search]
-    weights = read_weights(tuned)
+    weights, _ = read_weights(tuned)
     return [config.search, replace(weights, ctc_weight=0.0), replace(weights, ctc_weight=config.search.ctc_weight)]
 
 

@@ -24,17 +24,19 @@ def tuned_file(checkpoint: Path, decoder: WordDecoder) -> Path:
 def write_weights(path: Path, settings: WordSearchConfig, wer: float, lm: str) -> None:
     """Keep settings with the word error rate that they reached and the language model that they are for."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, json.dumps({"wer": wer, "lm": lm, "search": asdict(settings)}, indent=2) + "\n")
+    where = str(Path(lm).resolve())
+    replace_text(path, json.dumps({"wer": wer, "lm": where, "search": asdict(settings)}, indent=2) + "\n")
 
 
-def read_weights(path: Path) -> WordSearchConfig:
-    """Read what `write_weights` wrote.
+def read_weights(path: Path) -> tuple[WordSearchConfig, str]:
+    """Read what `write_weights` wrote: the settings, and the folder of the language model that they were tuned for.
 
     Raises:
         InputError: when there is no such file, or it holds anything but settings of the search.
     """
     try:
-        search = json.loads(path.read_text())["search"]
+        kept = json.loads(path.read_text())
+        search, lm = kept["search"], str(kept["lm"])
     except FileNotFoundError:
         raise InputError(
             f"There are no weights at {path}; run mode-ssm tune with this checkpoint and decoder."
@@ -45,15 +47,21 @@ def read_weights(path: Path) -> WordSearchConfig:
     for name, value in search.items() if isinstance(search, dict) else [("search", search)]:
         if name not in kinds or isinstance(value, bool) or not isinstance(value, int | kinds[name]):
             raise InputError(f"{path} has {name}={value!r}, which is no setting of the word search; run mode-ssm tune.")
-    return replace(WordSearchConfig(), **search)
+    return replace(WordSearchConfig(), **search), lm
 
 
 def choose_weights(
-    chosen: str | None, settings: WordSearchConfig, checkpoint: Path, decoder: WordDecoder
+    chosen: str | None, settings: WordSearchConfig, checkpoint: Path, decoder: WordDecoder, lm: str
 ) -> WordSearchConfig:
-    """The settings as given, or those of a file, or those tuned for this checkpoint; given ones go before a file's."""
+    """The settings as given, or those of a file, or those tuned for this checkpoint; given ones go before a file's.
+
+    Says so where a file's weights were tuned for another language model.
+    """
     if chosen is None:
         return settings
-    kept = read_weights(tuned_file(checkpoint, decoder) if chosen == TUNED else Path(chosen))
+    path = tuned_file(checkpoint, decoder) if chosen == TUNED else Path(chosen)
+    kept, tuned_for = read_weights(path)
+    if Path(tuned_for).resolve() != Path(lm).resolve():
+        print(f"The weights of {path} were tuned for lm={tuned_for}; for lm={lm}, others may be better: mode-ssm tune.")
     usual = asdict(WordSearchConfig())
     return replace(kept, **{name: value for name, value in asdict(settings).items() if value != usual[name]})
