@@ -7,10 +7,13 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A place beside `path`, with its suffix; what was written there takes its place at the end, if all went well."""
+    """A place beside `path`, with its suffix; what was written there takes its place at the end, or goes away."""
     beside = path.with_name(f".new.{path.name}")
-    yield beside
-    beside.replace(path)
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
+from mode_ssm.files import replacing
 from mode_ssm.settings import dump_settings, settings_from_file
 from mode_ssm.training.steering import Steering
 
@@ -82,14 +83,12 @@ def save_checkpoint(
         "sessions": json.dumps(sessions),
         "position": json.dumps(asdict(position)),
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(tensors, beside, metadata=header)
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(path)
+        with replacing(path) as beside:
+            save_file(tensors, beside, metadata=header)
+            with beside.open("rb") as written:
+                os.fsync(written.fileno())
     except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
         raise InputError(
             f"The checkpoint {path} could not be written ({error}); free disk space or set output_dir elsewhere, "
             "then continue with training.resume=auto."
