@@ -5,8 +5,11 @@ import re
 from dataclasses import fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 from omegaconf import MISSING
 
 from mode_ssm import config as config_module
@@ -21,7 +24,7 @@ from mode_ssm.config import (
     TrainConfig,
 )
 from mode_ssm.errors import InputError
-from mode_ssm.settings import dump_settings, read_settings, settings_from_file, walk
+from mode_ssm.settings import TEXTS, dump_settings, read_settings, settings_from_file, walk
 from mode_ssm.settings_help import settings_help
 
 SOURCE = Path(config_module.__file__).parent
@@ -71,6 +74,36 @@ def test_what_an_experiment_sets_of_its_own_choice_does_not_fit_another():
 
 def test_a_later_word_beats_the_experiment():
     assert read_settings(TrainConfig, ["experiment=an4", "encoder.width=64"]).encoder.width == 64
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(lambda text: "/" + text))
+@example("/data, copied (1)/José's #2 {x}=[y]")
+@example("/ends in \\")
+@example("/it\\'s")
+@example("1e3")
+@example("true")
+def test_a_path_is_taken_as_it_stands(path):
+    assume("${" not in path)  # that is OmegaConf's way to name another setting, or a variable of the environment
+    config = read_settings(TrainConfig, [f"data.data_root={path}"])
+    assert config.data.data_root == path
+    assert settings_from_file(TrainConfig, dump_settings(config), "config.yaml") == config
+
+
+def test_a_path_may_be_quoted_or_null_or_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    words = ["data.data_root=~/t15, all", "output_dir='a, b'", "data.cache_dir=null"]
+    config = read_settings(TrainConfig, words)
+    assert (config.data.data_root, config.output_dir, config.data.cache_dir) == ("/home/someone/t15, all", "a, b", None)
+
+
+def test_a_name_is_text_wherever_it_stands():
+    hints = [
+        (name, hint)
+        for node in vars(config_module).values()
+        if is_dataclass(node)
+        for name, hint in get_type_hints(node).items()
+    ]
+    assert {name for name, hint in hints if hint not in (str, str | None)}.isdisjoint(TEXTS)
 
 
 def test_settings_survive_a_run_folder():

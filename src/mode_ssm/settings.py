@@ -4,18 +4,21 @@ Hydra stops here: what comes out is a plain dataclass of `mode_ssm.config`.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from mode_ssm import config as config_module
 from mode_ssm.config import CHOICES, TrainConfig
 from mode_ssm.errors import InputError
 
@@ -64,6 +67,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "split": ("train", "val", "test"),
 }
 
+# The settings that are text, by name.
+TEXTS = {
+    name
+    for node in vars(config_module).values()
+    if is_dataclass(node)
+    for name, hint in get_type_hints(node).items()
+    if hint in (str, str | None)
+}
+
 
 def _register(schema: type) -> str:
     """Put a command's tree, and the choices of a training tree, where Hydra finds them."""
@@ -97,7 +109,7 @@ def read_settings(schema: type[Config], overrides: Sequence[str]) -> Config:
             raise InputError(f"'{word}' would add or remove a setting; write key=value for one that is there.")
     try:
         with initialize_config_module("mode_ssm.conf", version_base="1.3"):
-            resolved = OmegaConf.to_object(compose(name, overrides=list(overrides)))
+            resolved = OmegaConf.to_object(compose(name, overrides=[_literal(word) for word in overrides]))
     except OverrideParseException as error:
         raise InputError(
             f"'{error.override}' cannot be read; settings are written key=value, without spaces."
@@ -109,6 +121,15 @@ def read_settings(schema: type[Config], overrides: Sequence[str]) -> Config:
     except (ConfigCompositionException, HydraException, OmegaConfBaseException, TypeError, ValueError) as error:
         raise InputError(_explain(error, name)) from None
     return _checked(schema, resolved)
+
+
+def _literal(word: str) -> str:
+    """The word for Hydra: text as it stands, whatever a path's name holds, but for quotes around it and a leading ~."""
+    key, _, value = word.partition("=")
+    quoted = value[:1] in ("'", '"') and value[:1] == value[-1:]
+    if key.rsplit(".", 1)[-1] not in TEXTS or value in ("", "null") or quoted:
+        return word
+    return f"{key}={QuotedString(os.path.expanduser(value), Quote.single).with_quotes()}"
 
 
 def settings_from_file(schema: type[Config], text: str, origin: str) -> Config:
