@@ -11,6 +11,7 @@ from matplotlib.ticker import LogFormatter
 Results = list[dict[str, Any]]
 
 HEADS = {"ctc": "CTC", "rnnt": "RNN-T"}
+LINES = {"ctc": "-", "rnnt": "--"}
 RATES = {
     "per": "all",
     "per_unseen_sentences": "unseen sentences",
@@ -147,26 +148,27 @@ def draw(data: dict[str, dict[str, Results]]) -> Figure:
     for (left, right), (name, systems) in zip(figure.subplots(len(data), 2, squeeze=False), data.items(), strict=True):
         _draw_curves(left, systems)
         _draw_ends(right, systems)
-        left.set_title(f"{name}: phoneme error rate (%) while training")
+        left.set_title(f"{name}: PER (%) while training")
         right.set_title("at the end: each seed, and their mean")
     return figure
 
 
 def _draw_curves(axes: Axes, systems: dict[str, Results]) -> None:
-    for index, (system, results) in enumerate(systems.items()):
-        for head, style in zip(HEADS, ("-", "--"), strict=True):
+    for index, results in enumerate(systems.values()):
+        for head, style in LINES.items():
             timed = [result for result in results if result.get("cpu_s") or result.get("wall_s")]
             trained = [result for result in timed if head in result["heads"]]
-            for number, result in enumerate(trained):
+            for result in trained:
                 minutes = (result["cpu_s"] or result["wall_s"]) / 60 / result["updates"]
                 points = [point for point in result["curve"] if point.get(f"per_{head}") is not None]
                 x, y = [p["update"] * minutes for p in points], [100 * p[f"per_{head}"] for p in points]
-                label = f"{system}, {HEADS[head]}" if number == 0 else None
-                axes.plot(x, y, style, color=f"C{index}", lw=1, label=label)
+                axes.plot(x, y, style, color=f"C{index}", lw=1)
     axes.set_yscale("log")
     for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         ticks(LogFormatter(minor_thresholds=(1.5, 0.6)))
     axes.set_xlabel("minutes of training")
+    for head, style in LINES.items():  # the systems' colours are named beside
+        axes.plot([], [], style, color="gray", lw=1, label=HEADS[head])
     axes.legend(fontsize=8)
 
 
