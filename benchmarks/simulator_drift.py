@@ -29,8 +29,7 @@ from mode_ssm.training.stopping import StopRequest
 RESULT = Path(__file__).with_name("results") / "simulator_drift.md"
 SESSIONS = (2, 3, 4, 10, 20, 30, 39, 43, 44, 45)  # of T15's 45; the first three are trained on, the last three renewed
 FIRST = LAST = 3
-NETWORK = """experiment=demo encoder.stochastic_depth=0.1 joiner=none preprocessor.stride_frames=8
-training.batch_size=16 training.accelerator=cpu"""
+NETWORK = "experiment=demo joiner=none preprocessor.stride_frames=8 training.batch_size=16 training.accelerator=cpu"
 SESSION_LAYER = "preprocessor.session."
 BySession = dict[str, ErrorRate]
 
