@@ -389,7 +389,7 @@ class DecodeConfig:
     split: str = "val"
     decoder: WordDecoder = WordDecoder.ctc
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
-    weights: str | None = None  # a file of search settings, or tuned (by mode-ssm tune); search.* given goes before
+    weights: str | None = None  # a file of them, or tuned (by mode-ssm tune); search.* not at its default goes before
     nbest: int = 10  # hypotheses written a trial
     rescore: RescoreConfig = field(default_factory=RescoreConfig)
     batch_size: int = 16

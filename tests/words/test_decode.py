@@ -172,6 +172,27 @@ def test_tuning_finds_the_lowest_and_goes_on_where_it_stopped(tmp_path: Path) ->
     assert objective(longer.settings).rate == pytest.approx(longer.wer)
 
 
+def test_a_start_that_was_interrupted_is_tried_when_tuning_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="the optional package optuna is not installed")
+    config = TuneConfig(tries=3, decoder=WordDecoder.ctc)
+    starting = [config.search, WordSearchConfig(lm_weight=1.25), WordSearchConfig(lm_weight=1.25)]
+
+    def interrupted(settings: WordSearchConfig) -> ErrorRate:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search_weights(interrupted, config, starting, tmp_path / "tune.db", "study")
+    seen: list[float] = []
+
+    def objective(settings: WordSearchConfig) -> ErrorRate:
+        seen.append(settings.lm_weight)
+        return ErrorRate(substitutions=len(seen), reference_length=10)
+
+    search_weights(objective, config, starting, tmp_path / "tune.db", "study")
+    assert sorted(seen[:2]) == [config.search.lm_weight, 1.25]
+    assert seen.count(1.25) == 1
+
+
 @pytest.mark.parametrize("decoder", [WordDecoder.ctc, WordDecoder.joint])
 def test_tune_keeps_weights_that_decode_uses(
     decode_config: DecodeConfig, decoder: WordDecoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]

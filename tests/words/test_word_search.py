@@ -191,6 +191,15 @@ def test_a_language_model_of_weight_zero_changes_nothing_but_ties(word_model: Wo
     assert (one.score, one.labels) == (other.score, other.labels)
 
 
+def test_silence_said_twice_is_one_mark_after_its_word(word_model: WordModel) -> None:
+    path = [SILENCE, BLANK, B, SILENCE, BLANK, SILENCE, A, SILENCE, BLANK, SILENCE]
+    log_probs = np.full((len(path), NUM_CLASSES), -9.0)
+    log_probs[range(len(path)), path] = -0.01
+    (found,) = CTCWordSearch(word_model, build_ctc_tree(word_model), WordSearchConfig(), 1)(log_probs)
+    assert found.words in {("bee", "ah"), ("bee", "awe")}
+    assert found.labels == (B, SILENCE, A, SILENCE)
+
+
 def test_a_trial_of_one_frame_is_the_empty_sentence(word_model: WordModel) -> None:
     (found,) = CTCWordSearch(word_model, build_ctc_tree(word_model), WordSearchConfig(), 1)(posteriors(1, 0))
     assert found.words == ()

@@ -4,7 +4,7 @@ The search is flashlight-text's lexicon decoder: the score of a sentence is that
 reachable unigram score is applied as soon as its first phoneme is (look-ahead), and replaced at its end.
 """
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,9 @@ class CTCWordSearch:
 
     def _read(self, result: Any) -> WordHypothesis:
         path, words = result.tokens[1:-1], [word for word in result.words if word >= 0]
-        labels = tuple(label for label, _ in groupby(path) if label != BLANK)
+        emitted = [label for label, _ in groupby(path) if label != BLANK]
+        # Between words the decoder may emit the silence again, after a blank or before the first word.
+        labels = tuple(b for a, b in pairwise([SILENCE, *emitted]) if (a, b) != (SILENCE, SILENCE))
         names = tuple(self._model.words[word] for word in words)
         return WordHypothesis(names, float(result.score), self._model.sentence_score(words), labels)
 

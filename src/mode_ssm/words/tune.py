@@ -120,12 +120,14 @@ def search_weights(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ranges = RANGES[config.decoder]
     kept = optuna.create_study(storage=f"sqlite:///{storage}", study_name=study, load_if_exists=True)
-    done = len(kept.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
+    state = optuna.trial.TrialState
+    done = len(kept.get_trials(states=[state.COMPLETE]))
     kept.sampler = optuna.samplers.TPESampler(seed=config.seed + done)
-    if not done:
-        for settings in first:
-            inside = {n: min(max(getattr(settings, n), low), high) for n, (low, high) in ranges.items()}
-            kept.enqueue_trial(inside, skip_if_exists=True)
+    for settings in first:
+        inside = {n: min(max(getattr(settings, n), low), high) for n, (low, high) in ranges.items()}
+        there = kept.get_trials(states=[state.COMPLETE, state.WAITING])  # not one that was interrupted
+        if inside not in [trial.system_attrs.get("fixed_params", trial.params) for trial in there]:
+            kept.enqueue_trial(inside)
 
     def attempt(trial: Any) -> float:
         weights = {name: trial.suggest_float(name, low, high) for name, (low, high) in ranges.items()}
@@ -134,7 +136,7 @@ def search_weights(
         return wer
 
     kept.optimize(attempt, n_trials=max(config.tries - done, 0))
-    finished = len(kept.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
+    finished = len(kept.get_trials(states=[state.COMPLETE]))
     return Tuned(replace(config.search, **kept.best_params), kept.best_value, finished)
 
 
