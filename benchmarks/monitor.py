@@ -86,7 +86,7 @@ def endless_batches(trainer: Trainer) -> Iterator[Batch]:
 
 def seconds(trainer: Trainer, batch: Batch) -> float:
     began = time.process_time()
-    trainer.step(trainer.config.training.stages[-1], [batch], 1, 1)
+    trainer.step(trainer.config.training.stages[-1], {1: batch}, 1, 1)
     return time.process_time() - began
 
 

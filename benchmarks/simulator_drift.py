@@ -52,7 +52,7 @@ def renew_session_layers(trained: Path, data: Path, run: Path, epochs: int, seed
     splits = open_splits(config)
     begin = read_checkpoint(find_checkpoint(trained))
     weights = {
-        name: tensor[-1:].repeat(len(splits.train.sessions), *[1] * (tensor.ndim - 1))
+        name: tensor[-1:].repeat(len(splits.sessions), *[1] * (tensor.ndim - 1))
         if name.startswith(SESSION_LAYER)
         else tensor
         for name, tensor in begin.model.items()

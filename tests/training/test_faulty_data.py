@@ -43,6 +43,17 @@ def test_batches_and_val_trials_that_cannot_be_read_at_all_do_not_end_the_run(tm
     assert read_checkpoint(tmp_path / "run" / "checkpoints" / "best.safetensors").position.update == 4
 
 
+def test_a_session_without_train_trials_is_one_that_the_network_does_not_know(tmp_path, capsys):
+    for session in SESSIONS[:2]:
+        write_session(tmp_path / "data", session, "train", [make_trial(n, 90) for n in range(4)])
+    for session in SESSIONS:
+        write_session(tmp_path / "data", session, "val", [make_trial(9, 90)])
+    train(small_config(tmp_path / "data", tmp_path / "run"))
+    checkpoint = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")
+    assert checkpoint.sessions == SESSIONS[:2]
+    assert f"no train trials of {SESSIONS[2]}" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("softsign", [True, False])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_trial_does_not_end_the_run(tmp_path, capsys, fault, softsign):

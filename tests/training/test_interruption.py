@@ -75,6 +75,16 @@ def test_a_run_that_ended_early_goes_on_where_it_was(root, uninterrupted, tmp_pa
     assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted)
 
 
+def test_half_a_checkpoint_of_a_killed_run_goes_away(root, tmp_path):
+    folder = RunFolder(small_config(root, tmp_path / "run"))
+    half_written = tmp_path / "run" / "checkpoints" / ".new.best.safetensors"
+    half_written.parent.mkdir(parents=True)
+    half_written.write_bytes(b"half a checkpoint")
+    folder.open(small_config(root, tmp_path / "run"), Position())
+    folder.close()
+    assert not half_written.exists()
+
+
 @pytest.mark.parametrize("full", ["checkpoint", "metrics"])
 def test_a_full_disk_stops_the_run_with_a_sentence_and_loses_nothing(root, uninterrupted, tmp_path, full):
     run, sentence = tmp_path / "run", tmp_path / "sentence"

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mode_ssm.config import TrainConfig
 from mode_ssm.training.checkpoint import Position, read_checkpoint
 from mode_ssm.training.loop import Trainer, train
 from mode_ssm.training.run_folder import read_metrics
@@ -94,6 +95,27 @@ def test_another_number_of_processes_leaves_no_batch_out():
     assert stopped.among(3) == stopped
     assert stopped.among(2) == Position(batch=10, update=9, processes=2)
     assert stopped.among(8).batch == 2
+
+
+def test_more_processes_go_on_at_the_learning_rate_of_that_place_in_the_data(tmp_path):
+    """Two epochs of six batches by one process, then two by two processes: half of the cosine is left to them."""
+    root, run = write_data(tmp_path / "data"), tmp_path / "run"
+    words = ["training.batch_size=3", "training.stages.1.epochs=0", "training.optimizer.lr=1", "training.resume=auto"]
+    train(small_config(root, run, *words, "training.stages.0.epochs=2"))
+    more = [*words, "training.stages.0.epochs=4", "training.devices=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mode_ssm", "train", *small_words(root, run, *more)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "From here on with processes=2; until now it was 1" in done.stdout
+    rates = {r["update"]: r["lr"] for r in read_metrics(run) if r["kind"] == "update"}
+    floor = TrainConfig().training.schedule.final_lr_fraction
+    expected = {13 + n: floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (6 + n) / 12)) for n in range(6)}
+    assert {update: rate for update, rate in rates.items() if update > 12} == pytest.approx(expected)
 
 
 def test_two_processes_stop_after_the_same_update_when_one_is_told_to(tmp_path):

@@ -36,7 +36,7 @@ def setup(root):
 
 def test_blank_mass_of_ctc_is_the_mean_over_real_frames(setup):
     fabric, model, trials, batches = setup
-    found = validate(fabric, model, batches, [Decoder.ctc], INDEX)
+    found = validate(fabric, model, batches, [Decoder.ctc], SESSIONS)
     with torch.no_grad():
         probabilities = [model.eval().ctc_log_probs(model.encode(collate([t], INDEX)).frames)[0].exp() for t in trials]
     expected = torch.cat(probabilities)[:, 0].mean()
@@ -64,7 +64,7 @@ def test_blank_mass_of_the_transducer_is_the_mean_along_the_greedy_path(setup):
     fabric, model, trials, batches = setup
     with torch.no_grad():
         model.joiner.output.bias[0] += 1.0  # some blanks and some labels
-    found = validate(fabric, model, batches, [Decoder.rnnt], INDEX)
+    found = validate(fabric, model, batches, [Decoder.rnnt], SESSIONS)
     blanks = [blank for trial in trials for blank in greedy_blanks(model.eval(), trial)]
     frames = sum((len(trial.features) - 14) // 4 + 1 for trial in trials)
     assert frames < len(blanks) < 3 * frames
@@ -106,7 +106,7 @@ def test_the_delay_is_the_mean_over_labels_in_milliseconds(setup, monkeypatch):
 
 def test_a_validation_that_is_stopped_has_no_result_and_leaves_the_network_training(setup):
     fabric, model, _, batches = setup
-    assert validate(fabric, model, batches, [Decoder.ctc], INDEX, lambda: True) is None
+    assert validate(fabric, model, batches, [Decoder.ctc], SESSIONS, lambda: True) is None
     assert model.training
 
 

@@ -6,7 +6,7 @@ processes), sums the gradients, clips, and steps; or is skipped, and said so, wh
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import cycle, islice
 from pathlib import Path
@@ -66,11 +66,14 @@ class Trainer:
     ) -> None:
         self.fabric, self.config, self.splits, self.folder = fabric, config, splits, folder
         torch.manual_seed(config.training.seed)
-        self.model = ModeSSM(config, len(splits.train.sessions)).to(fabric.device)
+        self.model = ModeSSM(config, len(splits.sessions)).to(fabric.device)
         self.optimizer = build_optimizer(self.model, config.training.optimizer)
         self.position = Position(processes=fabric.world_size)
-        self.changes = changed_settings(checkpoint.config, config) if checkpoint else {}
+        self.changes = {}
         if checkpoint:
+            self.changes = changed_settings(checkpoint.config, config)
+            if checkpoint.position.processes != fabric.world_size:
+                self.changes["processes"] = (checkpoint.position.processes, fabric.world_size)
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position.among(self.fabric.world_size)
@@ -84,15 +87,29 @@ class Trainer:
     def is_main(self) -> bool:
         return self.fabric.is_global_zero
 
+    @property
+    def epochs_done(self) -> int:
+        """Over all stages."""
+        position = self.position
+        return sum(stage.epochs for stage in self.config.training.stages[: position.stage]) + position.epoch
+
+    @property
+    def share_done(self) -> float:
+        """Of the run's updates, 0 to 1; counted from the place in the data, which holds for any number of processes."""
+        training = self.config.training
+        updates = (
+            self.epochs_done * self.updates_per_epoch + self.position.batch // training.gradient_accumulation_steps
+        )
+        return updates / (self.updates_per_epoch * sum(stage.epochs for stage in training.stages))
+
     def run(self, stop: StopRequest) -> Path:
         stages, position = self.config.training.stages, self.position
         if self.is_main:
             records = self.folder.open(self.config, position)
             self.monitor = Monitor(self.config, self.updates_per_epoch, position.speaking, records)
-        done = sum(stage.epochs for stage in stages[: position.stage]) + position.epoch
         in_all = self.batches_per_epoch * sum(stage.epochs for stage in stages)
         every = self.config.training.log_every_updates
-        first = done * self.batches_per_epoch + position.batch
+        first = self.epochs_done * self.batches_per_epoch + position.batch
         self.display = Display(in_all, first, every, silent=not self.is_main)
         try:
             for sentence in introduction(self.splits, self.model, self.folder, position, self.changes):
@@ -137,14 +154,14 @@ class Trainer:
 
     def run_epoch(self, stage: StageConfig, stop: StopRequest) -> None:
         training, position = self.config.training, self.position
-        epochs_before = sum(s.epochs for s in training.stages[: position.stage])
-        plan = self.plan(epochs_before + position.epoch)
+        plan = self.plan(self.epochs_done)
         where = f"Stage {position.stage + 1}/{len(training.stages)} {stage.name}"
         self.display.epoch(f"{where}, epoch {position.epoch + 1}/{stage.epochs}")
         self.epoch_terms: list[LossTerms] = []
         batches = self.read(self.splits.train, plan[position.batch :])
         while group := list(islice(batches, training.gradient_accumulation_steps)):
-            update = self.step(stage, [batch for batch in group if batch is not None], len(group), len(plan))
+            numbered = {position.batch + n: batch for n, batch in enumerate(group, start=1) if batch is not None}
+            update = self.step(stage, numbered, len(group), len(plan))
             position.batch += len(group)
             position.update += 1
             self.keep_count(update)
@@ -160,16 +177,15 @@ class Trainer:
         )
         raise SystemExit(143)
 
-    def step(self, stage: StageConfig, batches: Sequence[Batch], count: int, of: int) -> Update:
-        """One update over `batches`, which are `count` of the epoch's `of` batches; some may have been left out."""
+    def step(self, stage: StageConfig, batches: Mapping[int, Batch], count: int, of: int) -> Update:
+        """One update over `batches`, by number: `count` of the epoch's `of`, less those without a readable trial."""
         config, position = self.config, self.position
         began, in_stage = time.monotonic(), position.update - position.stage_start
         lr = learning_rate(
             config.training.optimizer.lr,
             config.training.schedule,
-            update=position.update,
-            total=self.updates_per_epoch * sum(s.epochs for s in config.training.stages),
-            stage=position.stage,
+            done=self.share_done,
+            stage_start=position.stage_start,
             update_in_stage=in_stage,
         )
         set_learning_rate(self.optimizer, lr)
@@ -178,7 +194,8 @@ class Trainer:
         steering = position.steering
         weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage), steering.gradient_scale)
         bound = clip_bound(config.training, steering.grad_norms)
-        update = run_update(self.fabric, self.model, self.optimizer, batches, weights, config, position.update, bound)
+        read = list(batches.values())
+        update = run_update(self.fabric, self.model, self.optimizer, read, weights, config, position.update, bound)
         steering.remember(update, weights, config.losses.rnnt_scaling)
         if update.skipped:
             kept = list(self.folder.keep_bad_batches(batches, update, position, self.fabric.global_rank))
@@ -247,8 +264,7 @@ class Trainer:
         decoders = [decoder for decoder, weight in weights.items() if weight > 0]
         plan = sequential_batches(self.splits.val.entries, self.config.training.batch_size)
         share = self.read(self.splits.val, plan[self.fabric.global_rank :: self.fabric.world_size])
-        index = self.splits.session_index
-        found = validate(self.fabric, self.model, share, decoders, index, lambda: stop.requested)
+        found = validate(self.fabric, self.model, share, decoders, self.splits.val.sessions, lambda: stop.requested)
         if found is None:
             self.leave()
         self.log(
@@ -265,7 +281,7 @@ class Trainer:
             save_checkpoint(
                 path,
                 config=self.config,
-                sessions=self.splits.train.sessions,
+                sessions=self.splits.sessions,
                 position=self.position,
                 model=self.model,
                 optimizer=self.optimizer,

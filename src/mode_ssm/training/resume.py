@@ -37,10 +37,10 @@ def find_resumable(last: Path, config: TrainConfig, splits: Splits) -> Checkpoin
                 f"The run in {run} was started with {key}={before}, not {now}; "
                 "resume with the same settings, or start a new run in another output_dir."
             )
-    if checkpoint.sessions != splits.train.sessions:
+    if checkpoint.sessions != splits.sessions:
         raise InputError(
             f"The run in {run} was started on {len(checkpoint.sessions)} sessions, and the data root has "
-            f"{len(splits.train.sessions)} or others; resume with the same data, or start a new run."
+            f"{len(splits.sessions)} or others; resume with the same data, or start a new run."
         )
     return checkpoint
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -72,7 +72,7 @@ class RunFolder:
         """Make the folder, write the settings, and return the records of a resumed run, less what it will do again."""
         with self.writing():
             self.best.parent.mkdir(parents=True, exist_ok=True)
-            for half_written in self.best.parent.glob(".*.safetensors.*"):  # when a process was killed
+            for half_written in self.best.parent.glob(".new.*.safetensors"):  # when a process was killed
                 half_written.unlink()
             replace_text(self.path / "config.yaml", dump_settings(config))
             kept = list(_not_done_again(read_metrics(self.path), position)) if self.metrics.exists() else []
@@ -101,15 +101,15 @@ class RunFolder:
                     self._events.add_scalar(key, value, record["update"])
 
     def keep_bad_batches(
-        self, batches: Sequence[Batch], update: Update, position: Position, process: int
+        self, batches: Mapping[int, Batch], update: Update, position: Position, process: int
     ) -> Iterator[str]:
         """Keep what an update was skipped for, to replay it; says of each batch its number in the epoch, and where."""
-        for index in update.bad_batches if update.cause == "loss" else range(len(batches)):
-            number = position.batch + index + 1
+        numbered = list(batches.items())
+        for number, batch in [numbered[i] for i in update.bad_batches] if update.cause == "loss" else numbered:
             name = f"update-{position.update + 1:06d}-batch-{number}-process-{process}.safetensors"
             path = self.path / "skipped" / name
-            self._keep(batches[index], path)
-            trials = ", ".join(str(key) for key in batches[index].keys)
+            self._keep(batch, path)
+            trials = ", ".join(str(key) for key in batch.keys)
             yield f"Skipping batch {number} due to NaN/Inf {update.cause} (trials {trials}; kept in {path})"
 
     def _keep(self, batch: Batch, path: Path) -> None:

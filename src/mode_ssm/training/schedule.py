@@ -7,22 +7,22 @@ from mode_ssm.errors import InputError
 
 
 def learning_rate(
-    peak: float, schedule: ScheduleConfig, *, update: int, total: int, stage: int, update_in_stage: int
+    peak: float, schedule: ScheduleConfig, *, done: float, stage_start: int, update_in_stage: int
 ) -> float:
     """Linear warm-up to `peak`, then a cosine or a step to `final_lr_fraction * peak`, re-warmed at a stage switch.
 
     Args:
-        update, total: updates done, and in all, over all stages.
-        stage, update_in_stage: counted from 0.
+        done: share of the run that is behind, 0 to 1, over all stages.
+        stage_start: the update with which the stage began; before 0 nothing was trained, so nothing is re-warmed.
+        update_in_stage: counted from 0.
     """
     floor = schedule.final_lr_fraction
-    done = min(update / max(total, 1), 1.0)
     match schedule.decay:
         case Decay.cosine:
             fraction = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
         case Decay.step:
             fraction = 1.0 if done < schedule.step_at else floor
-    warm = schedule.rewarm_updates if stage else schedule.warmup_updates
+    warm = schedule.rewarm_updates if stage_start else schedule.warmup_updates
     return peak * fraction * min((update_in_stage + 1) / max(warm, 1), 1.0)
 
 

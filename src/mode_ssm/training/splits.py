@@ -21,8 +21,14 @@ class Splits:
     val: TrialDataset | None
 
     @property
+    def sessions(self) -> tuple[str, ...]:
+        """Those that there are train trials of, in date order; no other can have a session layer of its own."""
+        trained = {entry.key.session for entry in self.train.entries}
+        return tuple(session for session in self.train.sessions if session in trained)
+
+    @property
     def session_index(self) -> dict[str, int]:
-        return {session: index for index, session in enumerate(self.train.sessions)}
+        return {session: index for index, session in enumerate(self.sessions)}
 
     @property
     def problems(self) -> list[Problem]:

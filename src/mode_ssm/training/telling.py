@@ -19,6 +19,7 @@ def introduction(
     train, val = splits.train, splits.val
     parameters = sum(p.numel() for p in model.parameters())
     trials = f"{len(train)} train and {len(val) if val else 0} val trials of {len(train.sessions)} sessions"
+    untrained = {entry.key.session for entry in val.entries} - {*splits.sessions} if val else set()
     yield f"{trials}; {parameters / 1e6:.2f} M parameters; run folder {folder.path}"
     if not val:
         yield "There is no val split: no error rates, and the best checkpoint is the last one."
@@ -26,6 +27,8 @@ def introduction(
         yield f"Leaving out: {problem}"
     if splits.problems:
         yield f"{len(splits.problems)} problems found; mode-ssm inspect lists them."
+    for session in sorted(untrained):
+        yield f"There are no train trials of {session}: it is decoded as a session that the network does not know."
     if position.update:
         yield f"Resuming after update {position.update}"
     for key, (before, now) in changes.items():

@@ -1,6 +1,6 @@
 """What a network makes of labelled trials: phoneme errors by head and session, blank mass, the transducer's delay."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -47,9 +47,9 @@ class Validation(NamedTuple):
 class _Tally:
     """Errors and blank probabilities by head, as tensors that processes can add up."""
 
-    def __init__(self, decoders: list[Decoder], session_index: dict[str, int]) -> None:
-        self.decoders, self.session_index = decoders, session_index
-        self.counts = torch.zeros(len(decoders), len(session_index), 4, dtype=torch.int64)
+    def __init__(self, decoders: list[Decoder], sessions: Sequence[str]) -> None:
+        self.decoders, self.sessions = decoders, sessions
+        self.counts = torch.zeros(len(decoders), len(sessions), 4, dtype=torch.int64)
         self.blanks = torch.zeros(len(decoders), 2, dtype=torch.float64)  # sum and number of probabilities
 
     def add(self, decoder: Decoder, batch: Batch, hypotheses: list[list[int]], blanks: Tensor) -> None:
@@ -58,7 +58,7 @@ class _Tally:
         for key, reference, hypothesis in zip(batch.keys, references(batch), hypotheses, strict=True):
             errors = edit_counts(reference, hypothesis)
             numbers = (errors.substitutions, errors.deletions, errors.insertions, errors.reference_length)
-            self.counts[row, self.session_index[key.session]] += torch.tensor(numbers)
+            self.counts[row, self.sessions.index(key.session)] += torch.tensor(numbers)
 
     def sum_over_processes(self, fabric: Fabric) -> None:
         self.counts, self.blanks = self.counts.to(fabric.device), self.blanks.to(fabric.device)
@@ -67,7 +67,7 @@ class _Tally:
 
     def errors(self, decoder: Decoder) -> BySession:
         counts = self.counts[self.decoders.index(decoder)].tolist()
-        by_session = {session: ErrorRate(*counts[index]) for session, index in self.session_index.items()}
+        by_session = {session: ErrorRate(*count) for session, count in zip(self.sessions, counts, strict=True)}
         return {session: errors for session, errors in by_session.items() if errors.reference_length > 0}
 
     def blank(self, decoder: Decoder) -> float:
@@ -81,11 +81,11 @@ def validate(
     model: ModeSSM,
     batches: Iterable[Batch | None],
     decoders: list[Decoder],
-    session_index: dict[str, int],
+    sessions: Sequence[str],
     stopped: Callable[[], bool] = lambda: False,
 ) -> Validation | None:
     """Decode greedily and compare, over the batches of all processes; None where `stopped` came true in one of them."""
-    tally, delay, cut_short = _Tally(decoders, session_index), None, False
+    tally, delay, cut_short = _Tally(decoders, sessions), None, False
     measures_delay = fabric.global_rank == 0 and len(decoders) == len(Decoder)
     model.eval()
     for batch in batches:
