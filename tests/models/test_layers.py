@@ -107,6 +107,8 @@ def test_local_attention_equals_a_full_matrix(direction, size):
 def test_heads_that_do_not_fit_are_errors():
     with pytest.raises(InputError, match=r"head_width=24 does not divide the inner width 32 .* choose a divisor"):
         SSMLayer(replace(CONFIG, head_width=24))
+    with pytest.raises(InputError, match=r"encoder\.dt_min=0\.9 is above encoder\.dt_max=0\.5"):
+        SSMLayer(replace(CONFIG, dt_min=0.9))
     with pytest.raises(InputError, match=r"head_width=32 does not divide encoder\.width=16, .*attention_every=0"):
         LocalAttention(replace(CONFIG, head_width=32))
 

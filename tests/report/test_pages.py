@@ -176,9 +176,9 @@ def test_a_wrong_command_ends_with_one_sentence(
     ("text", "sentence"),
     [
         ("", "has no update yet"),
-        ('{"kind": "update"}\n', "metrics.jsonl is damaged ('update')"),
-        ("{broken\n", "metrics.jsonl is damaged (Expecting"),
-        ('{"kind": "update", "update": 1, "stage": "a", "skipped_now": 0}\n[]\n', "metrics.jsonl is damaged"),
+        ('{"kind": "update"}\n', "metrics.jsonl, line 1 is damaged ('update')"),
+        ("{broken\n", "metrics.jsonl, line 1 is damaged (Expecting"),
+        ('{"kind": "update", "update": 1, "stage": "a", "skipped_now": 0}\n[]\n', "metrics.jsonl, line 2 is damaged"),
     ],
 )
 def test_a_damaged_run_is_named(text: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

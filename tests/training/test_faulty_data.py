@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mode_ssm.errors import InputError
 from mode_ssm.training.checkpoint import read_checkpoint
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
@@ -33,14 +34,22 @@ def faulty_trial(fault: str) -> FakeTrial:
     return trial
 
 
-def test_batches_and_val_trials_that_cannot_be_read_at_all_do_not_end_the_run(tmp_path):
+def test_batches_and_val_trials_that_cannot_be_read_at_all_do_not_end_the_run(tmp_path, capsys):
     write_session(tmp_path / "data", SESSIONS[0], "train", [make_trial(0, 90), faulty_trial("NaN")])
     write_session(tmp_path / "data", SESSIONS[0], "val", [faulty_trial("NaN")])
     train(small_config(tmp_path / "data", tmp_path / "run", "training.batch_size=1"))
+    assert capsys.readouterr().out.count("None of the 1 val trials could be read: no error rates") == 2
     records = read_metrics(tmp_path / "run")
     assert [r["grad_norm"] is None for r in records if r["kind"] == "update"].count(True) == 2
     assert all(r["per_ctc"] is None and r["per_rnnt"] is None for r in records if r["kind"] == "validation")
     assert read_checkpoint(tmp_path / "run" / "checkpoints" / "best.safetensors").position.update == 4
+
+
+def test_an_epoch_without_a_readable_trial_ends_the_run(tmp_path, capsys):
+    write_session(tmp_path / "data", SESSIONS[0], "train", [faulty_trial("NaN"), faulty_trial("NaN")])
+    with pytest.raises(InputError, match="None of the 2 train trials could be read in this epoch; mode-ssm inspect"):
+        train(small_config(tmp_path / "data", tmp_path / "run"))
+    assert "Batch 1/1 (100%) | no readable trial |" in capsys.readouterr().out
 
 
 def test_a_session_without_train_trials_is_one_that_the_network_does_not_know(tmp_path, capsys):

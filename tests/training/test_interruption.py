@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
+from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
+from mode_ssm.settings import read_settings
 from mode_ssm.training.checkpoint import Position, read_checkpoint
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import RunFolder, read_metrics
-from tests.small import small_config, small_words, write_data
+from tests.data.files import make_trial, write_session
+from tests.small import SESSIONS, small_config, small_words, write_data
 from tests.training.faults import PHASES, in_another_process, train_with_accident, train_with_little_disk
 
 WORDS = """
@@ -73,6 +77,40 @@ def test_a_run_that_ended_early_goes_on_where_it_was(root, uninterrupted, tmp_pa
     assert code == (143 if how == signal.SIGTERM else -9)
     assert how == signal.SIGKILL or (run / "checkpoints" / "last.safetensors").exists()
     assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted)
+
+
+def test_without_its_last_checkpoint_a_run_goes_on_from_the_best(root, uninterrupted, tmp_path, capsys):
+    run = tmp_path / "run"
+    accident = "update of the second stage", signal.SIGKILL
+    assert in_another_process(train_with_accident, small_config(root, run, *WORDS), *accident) == -9
+    (run / "checkpoints" / "last.safetensors").unlink()
+    assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted)
+    assert f"from {run}/checkpoints/best.safetensors" in capsys.readouterr().out
+
+
+def test_a_run_that_has_nothing_to_resume_or_nothing_left_says_so(root, tmp_path, capsys):
+    words = small_words(root, tmp_path / "run", "training.resume=auto")
+    for sentence in ("There is no checkpoint in", "Nothing is left to train: all 2 epochs are done"):
+        train(read_settings(TrainConfig, words))
+        assert sentence in capsys.readouterr().out
+
+
+def test_other_trials_of_the_same_sessions_are_named(tmp_path, capsys):
+    write_data(tmp_path / "data")
+    train(small_config(tmp_path / "data", tmp_path / "run"))
+    others = write_data(tmp_path / "others")
+    write_session(others, SESSIONS[0], "train", [replace(make_trial(n, 90), sentence="Other words.") for n in range(6)])
+    train(small_config(others, tmp_path / "run", "training.resume=auto", "training.stages.1.epochs=2"))
+    assert "From here on with different train sentences=" in capsys.readouterr().out
+
+
+def test_a_damaged_record_ends_a_resumption(root, uninterrupted, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(uninterrupted, run)
+    (run / "metrics.jsonl").write_text("garbage\n")
+    with pytest.raises(InputError, match=r"metrics\.jsonl, line 1 is damaged \(Expecting value"):
+        train(small_config(root, run, *WORDS, "training.resume=auto"))
+    assert (run / "metrics.jsonl").read_text() == "garbage\n"
 
 
 def test_half_a_checkpoint_of_a_killed_run_goes_away(root, tmp_path):

@@ -17,6 +17,7 @@ from mode_ssm.config import (
     ScheduleConfig,
     StageConfig,
     TrainConfig,
+    TrainingConfig,
 )
 from mode_ssm.errors import InputError
 from mode_ssm.losses.objective import UpdateSize, ctc_nats_per_label, rnnt_divisor
@@ -25,7 +26,7 @@ from mode_ssm.settings import read_settings
 from mode_ssm.training.augment import augment, fewest_frames
 from mode_ssm.training.display import clock
 from mode_ssm.training.optimizer import build_optimizer
-from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
+from mode_ssm.training.schedule import check_stages, learning_rate, short_stages, transducer_weight
 from tests.small import SMALL
 
 KEY = TrialKey("t15.2023.08.11", "train", "trial_0000", 1, 0)
@@ -58,6 +59,32 @@ def test_the_learning_rate_steps_down_once():
 def test_a_stage_that_trains_a_missing_transducer_is_refused():
     with pytest.raises(InputError, match=r"training\.stages\.1\.rnnt_weight=1\.0 but joiner=none"):
         check_stages(read_settings(TrainConfig, [*SMALL, "joiner=none"]))
+
+
+def test_stages_that_train_nothing_are_refused():
+    with pytest.raises(InputError, match=r"training\.stages\.0 has ctc_weight=0 and rnnt_weight=0"):
+        check_stages(read_settings(TrainConfig, [*SMALL, "training.stages.0.ctc_weight=0"]))
+    check_stages(read_settings(TrainConfig, [*SMALL, "training.stages.0.ctc_weight=0", "training.stages.0.epochs=0"]))
+    with pytest.raises(InputError, match="Every stage has 0 epochs"):
+        check_stages(read_settings(TrainConfig, ["training.stages.0.epochs=0", "training.stages.1.epochs=0"]))
+
+
+def test_a_stage_shorter_than_its_warm_up_is_named():
+    def found(first, second):
+        stages = [StageConfig("one", epochs=first), StageConfig("two", epochs=second)]
+        schedule = ScheduleConfig(warmup_updates=50, rewarm_updates=25)
+        return list(short_stages(TrainingConfig(schedule=schedule, stages=stages), updates_per_epoch=10))
+
+    assert found(5, 3) == []
+    (sentence,) = found(2, 4)
+    assert sentence.startswith("Stage one has 20 updates and training.schedule.warmup_updates is 50: ")
+    assert "40 %" in sentence
+    assert [s.split(":")[0] for s in found(5, 2)] == [
+        "Stage two has 20 updates and training.schedule.rewarm_updates is 25"
+    ]
+    assert [s.split(":")[0] for s in found(0, 3)] == [
+        "Stage two has 30 updates and training.schedule.warmup_updates is 50"
+    ]
 
 
 def test_the_transducer_weight_ramps_from_a_tenth():

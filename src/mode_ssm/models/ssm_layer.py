@@ -39,6 +39,10 @@ class SSMLayer(nn.Module):
                 f"encoder.head_width={config.head_width} does not divide the inner width {self.inner} "
                 "(encoder.expansion * encoder.width); choose a divisor of it."
             )
+        if config.dt_min > config.dt_max:
+            raise InputError(
+                f"encoder.dt_min={config.dt_min} is above encoder.dt_max={config.dt_max}; steps start between the two."
+            )
         if config.backend is Backend.mamba_ssm:
             require_mamba_ssm()
         self.heads = self.inner // config.head_width

@@ -109,7 +109,10 @@ def read_checkpoint(path: Path, *, with_optimizer: bool = False) -> Checkpoint:
     except FileNotFoundError:
         raise InputError(f"There is no checkpoint {path}; give a run folder that `mode-ssm train` wrote.") from None
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a readable checkpoint ({error}); use another one of the run.") from None
+        raise InputError(
+            f"{path} is not a readable checkpoint ({error}); use another one of the run. (Resuming takes "
+            "best.safetensors where there is no last.safetensors.)"
+        ) from None
     if header.get("format") != FORMAT:
         raise InputError(f"{path} is a safetensors file but not a checkpoint of MODE-SSM; give a run folder.")
     return Checkpoint(

@@ -57,14 +57,16 @@ class Display:
         self._lines = 0
         self.say(title)
 
-    def update(self, first: int, count: int, of: int, terms: LossTerms, seconds: float) -> None:
-        """An update over the batches first .. first + count - 1 (from 0) of an epoch of `of` batches."""
+    def update(self, first: int, count: int, of: int, terms: LossTerms | None, seconds: float) -> None:
+        """An update over the batches first .. first + count - 1 (from 0) of the epoch's `of`; None: none was read."""
         self._done += count
         self._bar.update(self._task, completed=self._done)
         if self._lines % self._every == 0 or first + count == of:
-            heads = f"ctc {terms.ctc:.2f}, rnnt {terms.rnnt:.2f}"
+            loss = "no readable trial"
+            if terms:
+                loss = f"Loss: {terms.total:.2f} (ctc {terms.ctc:.2f}, rnnt {terms.rnnt:.2f})"
             self.say(
-                f"  Batch {first + count}/{of} ({100 * (first + count) // of}%) | Loss: {terms.total:.2f} ({heads}) | "
+                f"  Batch {first + count}/{of} ({100 * (first + count) // of}%) | {loss} | "
                 f"{1000 * seconds / count:.0f}ms/batch | {self._left()} left"
             )
         self._lines += 1

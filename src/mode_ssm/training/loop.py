@@ -16,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import Decoder, StageConfig, TrainConfig
+from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
@@ -31,7 +31,7 @@ from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
 from mode_ssm.training.resume import changed_settings, find_resumable
 from mode_ssm.training.run_folder import RunFolder, new_name
-from mode_ssm.training.schedule import check_stages, learning_rate, transducer_weight
+from mode_ssm.training.schedule import check_stages, learning_rate, short_stages, transducer_weight
 from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
 from mode_ssm.training.stopping import StopRequest
 from mode_ssm.training.telling import epoch_summary, introduction
@@ -53,7 +53,7 @@ def train(config: TrainConfig) -> Path:
     folder = RunFolder(config, fabric.broadcast(new_name()))
     splits = open_splits(config)
     with StopRequest() as stop, folder.claimed() if fabric.is_global_zero else nullcontext():
-        checkpoint = find_resumable(folder.last, config, splits)
+        checkpoint = find_resumable(folder, config, splits)
         fabric.barrier()
         return Trainer(fabric, config, splits, folder, checkpoint).run(stop)
 
@@ -69,15 +69,18 @@ class Trainer:
         self.model = ModeSSM(config, len(splits.sessions)).to(fabric.device)
         self.optimizer = build_optimizer(self.model, config.training.optimizer)
         self.position = Position(processes=fabric.world_size)
-        self.changes = {}
+        self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
+        self.resumed, self.changes = "", {}
         if checkpoint:
+            self.resumed = f"update {checkpoint.position.update} from {checkpoint.path}"
             self.changes = changed_settings(checkpoint.config, config)
             if checkpoint.position.processes != fabric.world_size:
                 self.changes["processes"] = (checkpoint.position.processes, fabric.world_size)
+            if not torch.equal(checkpoint.sentence_hashes, self.hashes):
+                self.changes["different train sentences"] = (len(checkpoint.sentence_hashes), len(self.hashes))
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position.among(self.fabric.world_size)
-        self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
         self.batches_per_epoch = len(self.plan(0))
         self.updates_per_epoch = math.ceil(self.batches_per_epoch / config.training.gradient_accumulation_steps)
         self.parts_wait = any(map(longest_wait, config.training.stages))
@@ -112,7 +115,7 @@ class Trainer:
         first = self.epochs_done * self.batches_per_epoch + position.batch
         self.display = Display(in_all, first, every, silent=not self.is_main)
         try:
-            for sentence in introduction(self.splits, self.model, self.folder, position, self.changes):
+            for sentence in self.introduction():
                 self.display.say(sentence)
             for stage in stages[position.stage :]:
                 self.run_stage(stage, stop)
@@ -124,6 +127,16 @@ class Trainer:
             with self.folder.writing():
                 draw_run(self.folder.path)
         return self.folder.path
+
+    def introduction(self) -> Iterator[str]:
+        training = self.config.training
+        yield from introduction(self.splits, self.model, self.folder, self.resumed, self.changes)
+        if training.resume is Resume.auto and not self.resumed:
+            yield f"There is no checkpoint in {self.folder.path} to go on from; starting from the beginning"
+        if self.epochs_done >= (epochs := sum(stage.epochs for stage in training.stages)):
+            yield f"Nothing is left to train: all {epochs} epochs are done"
+        else:
+            yield from short_stages(training, self.updates_per_epoch)
 
     def run_stage(self, stage: StageConfig, stop: StopRequest) -> None:
         position = self.position
@@ -158,10 +171,12 @@ class Trainer:
         where = f"Stage {position.stage + 1}/{len(training.stages)} {stage.name}"
         self.display.epoch(f"{where}, epoch {position.epoch + 1}/{stage.epochs}")
         self.epoch_terms: list[LossTerms] = []
+        whole, trials = position.batch == 0, 0
         batches = self.read(self.splits.train, plan[position.batch :])
         while group := list(islice(batches, training.gradient_accumulation_steps)):
             numbered = {position.batch + n: batch for n, batch in enumerate(group, start=1) if batch is not None}
             update = self.step(stage, numbered, len(group), len(plan))
+            trials += update.trials
             position.batch += len(group)
             position.update += 1
             self.keep_count(update)
@@ -169,6 +184,12 @@ class Trainer:
                 self.leave()
             if position.update % training.checkpoint_every_updates == 0:
                 self.save(self.folder.last)
+
+        if whole and not trials:
+            raise InputError(
+                f"None of the {len(self.splits.train)} train trials could be read in this epoch; mode-ssm inspect says "
+                "what is wrong with them."
+            )
 
     def leave(self) -> NoReturn:
         self.save(self.folder.last)
@@ -204,7 +225,7 @@ class Trainer:
         elif update.trials:
             self.epoch_terms.append(update.terms)
         seconds = time.monotonic() - began
-        self.display.update(position.batch, count, of, update.terms, seconds)
+        self.display.update(position.batch, count, of, update.terms if update.trials else None, seconds)
         self.log(
             {"kind": "update", "stage": stage.name, "epoch": position.epoch, "update": position.update + 1}
             | update.record(weights)
@@ -273,6 +294,8 @@ class Trainer:
             | {"seconds": round(time.monotonic() - self.started, 1)}
             | {"peak_memory_mb": round(peak_memory_mb(self.fabric.device), 1)}
         )
+        if not found.rates:
+            self.display.warn(f"None of the {len(self.splits.val)} val trials could be read: no error rates")
         return found.rates
 
     def save(self, path: Path) -> None:

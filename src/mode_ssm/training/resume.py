@@ -1,12 +1,12 @@
 """Whether a run can go on from its last checkpoint, and with what."""
 
-from pathlib import Path
 from typing import Any
 
 from mode_ssm.config import CHOICES, Resume, TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.settings import walk
 from mode_ssm.training.checkpoint import Checkpoint, read_checkpoint
+from mode_ssm.training.run_folder import RunFolder
 from mode_ssm.training.splits import Splits
 
 # The settings that decide a run's weights and batches.
@@ -21,25 +21,25 @@ FIXED = (
 )
 
 
-def find_resumable(last: Path, config: TrainConfig, splits: Splits) -> Checkpoint | None:
-    """The checkpoint to go on from; None for a run that starts.
+def find_resumable(folder: RunFolder, config: TrainConfig, splits: Splits) -> Checkpoint | None:
+    """The checkpoint to go on from, the last or, where there is none, the best; None for a run that starts.
 
     Raises:
         InputError: when the run was started with other settings of FIXED, or on other sessions.
     """
-    if config.training.resume is Resume.never or not last.exists():
+    there = [path for path in (folder.last, folder.best) if path.exists()]
+    if config.training.resume is Resume.never or not there:
         return None
-    checkpoint = read_checkpoint(last, with_optimizer=True)
-    run = last.parent.parent
+    checkpoint = read_checkpoint(there[0], with_optimizer=True)
     for key, (before, now) in changed_settings(checkpoint.config, config).items():
         if key.startswith(FIXED):
             raise InputError(
-                f"The run in {run} was started with {key}={before}, not {now}; "
+                f"The run in {folder.path} was started with {key}={before}, not {now}; "
                 "resume with the same settings, or start a new run in another output_dir."
             )
     if checkpoint.sessions != splits.sessions:
         raise InputError(
-            f"The run in {run} was started on {len(checkpoint.sessions)} sessions, and the data root has "
+            f"The run in {folder.path} was started on {len(checkpoint.sessions)} sessions, and the data root has "
             f"{len(splits.sessions)} or others; resume with the same data, or start a new run."
         )
     return checkpoint

@@ -149,6 +149,21 @@ def _numbers(record: Record) -> Iterator[tuple[str, float]]:
 
 
 def read_metrics(run: Path) -> list[Record]:
-    """The records of a run's metrics.jsonl; a last line that a kill cut short is left out."""
-    text = (run / "metrics.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    """The records of a run's metrics.jsonl; a last line that a kill cut short is left out.
+
+    Raises:
+        InputError: where another line is not a record.
+        OSError: where there is no such file.
+    """
+    file = run / "metrics.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    return [_record(line, f"{file}, line {n}") for n, line in enumerate(lines, start=1) if line.endswith(b"\n")]
+
+
+def _record(line: bytes, place: str) -> Record:
+    try:
+        record: Record = json.loads(line)
+        record["kind"], record["update"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{place} is damaged ({error}); restore the file, or take the line out.") from None
+    return record

@@ -1,8 +1,9 @@
 """What changes from update to update: the learning rate and the transducer's weight, as plain functions of counters."""
 
 import math
+from collections.abc import Iterator
 
-from mode_ssm.config import Decay, NoJoinerConfig, ScheduleConfig, StageConfig, TrainConfig
+from mode_ssm.config import Decay, NoJoinerConfig, ScheduleConfig, StageConfig, TrainConfig, TrainingConfig
 from mode_ssm.errors import InputError
 
 
@@ -30,12 +31,33 @@ def check_stages(config: TrainConfig) -> None:
     """Hold the stages against the network before any time is spent on them.
 
     Raises:
-        InputError: for a stage that trains a transducer that is not there.
+        InputError: for a stage that trains a transducer that is not there, or nothing, or where no stage has an epoch.
     """
+    if not any(stage.epochs for stage in config.training.stages):
+        raise InputError("Every stage has 0 epochs; set training.stages.0.epochs, or another's, to 1 or more.")
     for index, stage in enumerate(config.training.stages):
+        if stage.epochs and not stage.ctc_weight and not stage.rnnt_weight:
+            raise InputError(
+                f"training.stages.{index} has ctc_weight=0 and rnnt_weight=0, so it would train nothing; give one of "
+                f"them a weight, or set training.stages.{index}.epochs=0."
+            )
         if stage.rnnt_weight > 0 and isinstance(config.joiner, NoJoinerConfig):
             key = f"training.stages.{index}.rnnt_weight"
             raise InputError(f"{key}={stage.rnnt_weight} but joiner=none; set it to 0, or choose joiner=tanh.")
+
+
+def short_stages(training: TrainingConfig, updates_per_epoch: int) -> Iterator[str]:
+    """A sentence for each stage that ends before its learning rate is warm."""
+    trained = False
+    for stage in training.stages:
+        name = "rewarm_updates" if trained else "warmup_updates"
+        warm, updates = getattr(training.schedule, name), stage.epochs * updates_per_epoch
+        if 0 < updates < warm:
+            yield (
+                f"Stage {stage.name} has {updates} updates and training.schedule.{name} is {warm}: its learning rate "
+                f"will come to {100 * updates / warm:.0f} % of its schedule's at most"
+            )
+        trained = trained or updates > 0
 
 
 def transducer_weight(stage: StageConfig, update_in_stage: int) -> float:

@@ -11,11 +11,20 @@ from mode_ssm.training.objective import LossTerms
 from mode_ssm.training.run_folder import RunFolder
 from mode_ssm.training.splits import Splits
 
+SHOWN = 20  # problems that are printed one by one
+
 
 def introduction(
-    splits: Splits, model: ModeSSM, folder: RunFolder, position: Position, changes: Mapping[str, tuple[Any, Any]]
+    splits: Splits,
+    model: ModeSSM,
+    folder: RunFolder,
+    resumed: str,
+    changes: Mapping[str, tuple[Any, Any]],
 ) -> Iterator[str]:
-    """The data, the network, where the run goes on, and with which settings it does so that it had otherwise."""
+    """The data, the network, where the run goes on, and with which settings it does so that it had otherwise.
+
+    resumed names the place, and is empty for a run that starts.
+    """
     train, val = splits.train, splits.val
     parameters = sum(p.numel() for p in model.parameters())
     trials = f"{len(train)} train and {len(val) if val else 0} val trials of {len(train.sessions)} sessions"
@@ -23,14 +32,14 @@ def introduction(
     yield f"{trials}; {parameters / 1e6:.2f} M parameters; run folder {folder.path}"
     if not val:
         yield "There is no val split: no error rates, and the best checkpoint is the last one."
-    for problem in splits.problems:
+    for problem in splits.problems[:SHOWN]:
         yield f"Leaving out: {problem}"
     if splits.problems:
         yield f"{len(splits.problems)} problems found; mode-ssm inspect lists them."
     for session in sorted(untrained):
         yield f"There are no train trials of {session}: it is decoded as a session that the network does not know."
-    if position.update:
-        yield f"Resuming after update {position.update}"
+    if resumed:
+        yield f"Resuming after {resumed}"
     for key, (before, now) in changes.items():
         if key not in ("output_dir", "training.resume"):
             yield f"From here on with {key}={now}; until now it was {before}"
