@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mode_ssm.cli import main
 from mode_ssm.training.run_folder import read_metrics
+from tests.data.files import make_trial, write_session
 from tests.small import SESSIONS, SMALL, small_words, write_data
 
 REPOSITORY = Path(__file__).parent.parent
@@ -112,10 +114,34 @@ def test_training_sentences_are_told_from_others(trained, root, tmp_path):
     assert summary["per_unseen_sentences"] is None
 
 
+def test_a_split_that_cannot_be_read_has_no_error_rate(trained, tmp_path, capsys):
+    trial = make_trial(1, 90)
+    trial.features[:] = np.nan
+    write_session(tmp_path / "data", SESSIONS[1], "val", [trial])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "evaluation.json").write_text("good")
+    words = [f"checkpoint={trained}", f"data.data_root={tmp_path / 'data'}", f"output_dir={tmp_path / 'out'}"]
+    assert status(["evaluate", *words]) == 2
+    assert "None of the 1 val trials could be decoded; mode-ssm inspect says" in capsys.readouterr().err
+    assert (tmp_path / "out" / "evaluation.json").read_text() == "good"
+
+
+def test_sessions_that_were_not_trained_on_are_named(trained, tmp_path, capsys):
+    write_session(tmp_path / "data", "t15.2024.01.01", "val", [make_trial(1, 90)])
+    words = [f"checkpoint={trained}", f"data.data_root={tmp_path / 'data'}", f"output_dir={tmp_path / 'out'}"]
+    assert status(["evaluate", *words]) == 0
+    assert "t15.2024.01.01 was not trained on" in capsys.readouterr().err
+
+
 WRONG = {
     "no command": ([], "arguments are required: COMMAND"),
     "unknown command": (["trian"], "invalid choice: 'trian'"),
     "unknown setting": (["train", "data.root=x"], "did you mean data.data_root?"),
+    "setting of another choice": (
+        ["train", "encoder=gru", "encoder.head_width=32"],
+        "encoder.head_width is a setting of encoder=ssm, not of the encoder that was chosen; leave it out.",
+    ),
+    "unknown setting of the demo": (["demo", "foo=1"], "There is no setting 'foo'"),
     "no data root": (["train", "data.data_root=nowhere"], "data.data_root=nowhere does not exist"),
     "no checkpoint": (["evaluate", "checkpoint=nowhere"], "nowhere does not exist"),
     "checkpoint not given": (["evaluate"], "The setting checkpoint has no default"),

@@ -55,6 +55,37 @@ def test_sound_data_end_with_zero(config: InspectConfig, capsys: pytest.CaptureF
     assert "\x1b" not in output
 
 
+def test_odd_trials_are_named(root: Path, config: InspectConfig) -> None:
+    still = [numbered(i, 1) for i in range(3)]
+    for trial in still[:2]:
+        trial.features[:] = 0
+    still[2].features[5, 3] = 1e30
+    write_session(root, SESSIONS[0], "train", still)
+    words = " ".join(printed(config).split())
+    name = f"{SESSIONS[0]}/data_train.hdf5"
+    assert f"{name} trial_0000 never changes, and 1 more of the trials read do." in words
+    assert f"{name} trial_0002 reaches 1e+30." in words
+
+
+def test_a_root_that_cannot_be_trained_on_says_so(root: Path, config: InspectConfig) -> None:
+    for session in SESSIONS:
+        (root / session / "data_train.hdf5").unlink()
+    assert "holds no data_train.hdf5. Nothing can be trained on it." in " ".join(printed(config).split())
+
+
+def test_features_turned_round_are_one_problem(root: Path, config: InspectConfig) -> None:
+    turned = [numbered(i, 1, 60 + i) for i in range(4)]
+    for trial in turned:
+        trial.features = np.ascontiguousarray(trial.features.T)
+        trial.labels = [1, 2]
+    for session in SESSIONS:
+        for path in (root / session).iterdir():
+            path.unlink()
+        write_session(root, session, "train", turned)
+    (problem,) = examine(config).problems
+    assert "has 8 trials of 8 frames and of varying numbers of feature channels. They seem to be" in str(problem)
+
+
 def test_table_counts_what_was_written(config: InspectConfig) -> None:
     cells = [line.split() for line in printed(config).splitlines()]
     assert ["session", "train", "val", "test", "frames", "min", "mean", "max", "labels", "blocks"] in cells
@@ -127,7 +158,7 @@ def test_everything_wrong_is_named_and_ends_with_one(
         "6 problems:",
         f"{SESSIONS[1]}/data_val.hdf5 is not an HDF5 file. Copy",
         f"{SESSIONS[0]}/data_train.hdf5 trial_0000, trial_0002 has seq_len=0, needed is 1 to 500",
-        f"{SESSIONS[0]}/data_train.hdf5 trial_0003 has 5 feature channels but the model expects 8. Set",
+        f"{SESSIONS[0]}/data_train.hdf5 trial_0003 has 5 feature channels but the model expects 8. Train with",
         "t15.2023.09.01/data_train.hdf5 trial_0000 has 20 frames, which may make only 2 encoder frames, but its 5",
         "t15.2023.09.02/data_train.hdf5 is absent. Copy the file there",
         f"{SESSIONS[0]}/data_train.hdf5 holds notes beside its trials. Nothing but trial_NNNN groups is read.",

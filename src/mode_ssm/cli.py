@@ -1,6 +1,7 @@
 """The command line. Most commands take settings as key=value words; what each does stands in a module of its own.
 
-Exit status: 0 done; 1 `inspect` found something wrong; 2 the input was wrong, with one sentence on stderr; 143 stopped.
+Exit status: 0 done; 1 `inspect` or `submit` found something wrong; 2 the input was wrong, with one sentence on stderr;
+130 or 143 stopped by a signal.
 """
 
 import argparse

@@ -370,7 +370,7 @@ class WordSearchConfig:
 
 @dataclass
 class RescoreConfig:
-    """A causal language model from Hugging Face transformers over the n-best (pip install 'mode-ssm[rescore]')."""
+    """A causal language model from Hugging Face transformers over the n-best (pip install transformers)."""
 
     model: str | None = None  # a folder or a name; null = no rescoring
     share: float = 0.5  # of the n-gram's weight that moves to this model

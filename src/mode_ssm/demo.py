@@ -22,10 +22,11 @@ def demo(out: Path, settings: Sequence[str] = ()) -> None:
         settings: more key=value words for the training.
     """
     data, run = out / "data", out / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S")
+    training = read_settings(TrainConfig, ["experiment=demo", f"data.data_root={data}", f"output_dir={run}", *settings])
     print(f"1/3 Simulating recordings in the T15 layout: {data}")
     simulate(read_settings(SimulateConfig, [f"out={data}", "preset=demo"]))
     print("\n2/3 Training: a CTC warm-up, then CTC and RNN-T together")
-    train(read_settings(TrainConfig, ["experiment=demo", f"data.data_root={data}", f"output_dir={run}", *settings]))
+    train(training)
     print("\n3/3 Decoding the val trials of all sessions with the best checkpoint")
     results = {decoder: _decode(run, data, decoder) for decoder in (Decoder.ctc, Decoder.rnnt)}
     _show(results)

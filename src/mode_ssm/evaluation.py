@@ -22,7 +22,7 @@ from mode_ssm.config import EvaluateConfig
 from mode_ssm.corpora import Corpora, read_corpora
 from mode_ssm.data import Problem, TrialDataset, open_split, read_batches, sequential_batches
 from mode_ssm.errors import InputError
-from mode_ssm.files import replace_text
+from mode_ssm.files import prepare_folder, replace_texts
 from mode_ssm.models.model import Encoded, ModeSSM
 from mode_ssm.models.preprocessor import encoder_frames
 from mode_ssm.phonemes import to_symbols
@@ -105,16 +105,21 @@ def evaluate(config: EvaluateConfig) -> None:
         raise InputError("split=test has no labels to compare with; evaluate split=val or split=train.")
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
     recogniser = load_recogniser(config.checkpoint)
+    folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config))
+    prepare_folder(folder)
     results = decode(recogniser, config)
     summary = summarise(results, recogniser.checkpoint, config, corpora)
-    folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config))
     print_summary(summary)
     write_results(folder, summary, results)
     print(f"Written: {folder / 'evaluation.json'} and {folder / 'hypotheses.csv'}")
 
 
 def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
-    """Decode all usable trials, in session, block and trial order; the others are named on stderr."""
+    """Decode all usable trials, in session, block and trial order; the others are named on stderr.
+
+    Raises:
+        InputError: where there is none.
+    """
     dataset = recogniser.open(config)
     stderr = Console(stderr=True, soft_wrap=True)
 
@@ -123,6 +128,8 @@ def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
 
     for problem in dataset.problems:
         report(problem)
+    for session in sorted({entry.key.session for entry in dataset.entries} - {*recogniser.checkpoint.sessions}):
+        stderr.print(f"{session} was not trained on: it is decoded as an unknown session.")
     options = SearchOptions(config.beam_size, config.max_labels_per_frame)
     results = []
     for batch, encoded in recogniser.encode(
@@ -131,7 +138,13 @@ def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
         found = recognise(recogniser.model, encoded, config.decoder, options)
         rows = zip(batch.keys, batch.sentences, references(batch), found, strict=True)
         results += [Result(key, text, ref, hyp, edit_counts(ref, hyp)) for key, text, ref, hyp in rows]
+    if not results:
+        raise InputError(nothing_decoded(len(dataset), config.split))
     return sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number))
+
+
+def nothing_decoded(trials: int, split: str) -> str:
+    return f"None of the {trials} {split} trials could be decoded; mode-ssm inspect says what is wrong with them."
 
 
 def summarise(
@@ -186,7 +199,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 
 def write_results(folder: Path, summary: dict[str, Any], results: list[Result]) -> None:
-    """Write both files, each beside its place and then renamed.
+    """Write both files, or none.
 
     Raises:
         InputError: when the folder cannot be written.
@@ -197,12 +210,7 @@ def write_results(folder: Path, summary: dict[str, Any], results: list[Result]) 
     for r in results:
         symbols = (to_symbols(r.reference), to_symbols(r.hypothesis))
         writer.writerow([r.key.session, r.key.block, r.key.number, r.sentence or "", *symbols, r.errors.edits])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_text(folder / "hypotheses.csv", text.getvalue())
-        replace_text(folder / "evaluation.json", json.dumps(summary, indent=2) + "\n")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}); give another output_dir.") from None
+    replace_texts(folder, {"hypotheses.csv": text.getvalue(), "evaluation.json": json.dumps(summary, indent=2) + "\n"})
 
 
 def _beside(checkpoint: Path, config: EvaluateConfig) -> Path:

@@ -67,9 +67,15 @@ def examine(config: InspectConfig) -> Findings:
     root, sessions = find_sessions(config.data.data_root, config.data.max_sessions)
     indexes = {split: index_split(root, sessions, split, config.data.cache_dir) for split in SPLITS}
     entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
-    problems = [*_file_problems(indexes, root), *_trial_problems(entries)]
+    problems = [*_file_problems(indexes, root), *_trial_problems(entries, str(root))]
     statistics, feature_problems = _sample(entries, config.sample_trials)
-    notes = [*_duplicates(entries), *_other_members(indexes), *_odd_channels(statistics, root)]
+    notes = [
+        *_no_train(indexes, root),
+        *_duplicates(entries),
+        *_other_members(indexes),
+        *_odd_channels(statistics, root),
+        *_odd_trials(statistics),
+    ]
     return Findings(config, sessions, tuple(entries), statistics, (*problems, *feature_problems), tuple(notes))
 
 
@@ -89,9 +95,14 @@ def _file_problems(indexes: dict[str, SplitIndex], root: Path) -> list[Problem]:
     return problems
 
 
-def _trial_problems(entries: Sequence[TrialEntry]) -> Iterator[Problem]:
+def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Problem]:
     """Trials of another number of channels than most, or too short for the defaults, in train as shortened there."""
     channels = _usual_channels(entries)
+    lengths = {entry.frames for entry in entries}
+    if len(lengths) == 1 and len({entry.record.channels for entry in entries}) > 2:
+        what = f"has {len(entries)} trials of {lengths.pop()} frames and of varying numbers of feature channels"
+        yield Problem(root, None, what, "They seem to be turned round; write input_features as (frames, channels).")
+        return
     for entry in entries:
         frames = fewest_frames(entry.frames, AugmentationConfig()) if entry.key.split == "train" else entry.frames
         try:
@@ -112,6 +123,11 @@ def _sample(entries: Sequence[TrialEntry], size: int) -> tuple[FeatureStatistics
     size = min(size, len(usual))
     statistics, problems = feature_statistics([usual[i * len(usual) // size] for i in range(size)], channels)
     return (statistics if statistics.count.any() else None), problems
+
+
+def _no_train(indexes: dict[str, SplitIndex], root: Path) -> Iterator[Problem]:
+    if not indexes["train"].files and not indexes["train"].problems:
+        yield Problem(str(root), None, "holds no data_train.hdf5", "Nothing can be trained on it.")
 
 
 def _duplicates(entries: Sequence[TrialEntry]) -> Iterator[Problem]:
@@ -148,6 +164,15 @@ def _odd_channels(statistics: FeatureStatistics | None, root: Path) -> Iterator[
     if odd:
         what = f"has channels with a standard deviation outside {low:g}-{high:g}: {_shorten(odd)}"
         yield Problem(str(root), None, what, "Models expect features that are z-scored per block.")
+
+
+def _odd_trials(statistics: FeatureStatistics | None) -> Iterator[Problem]:
+    found = defaultdict(list)
+    for entry, what in statistics.odd if statistics else ():
+        found[what].append(entry)
+    for what, (first, *others) in found.items():
+        more = f", and {len(others)} more of the trials read do" if others else ""
+        yield Problem(first.file, first.key.group, what + more, "Features are z-scored per block; check the recording.")
 
 
 def _shorten(channels: list[int]) -> str:

@@ -235,6 +235,10 @@ def _defaults(name: str) -> dict[str, Any]:
 
 def _unknown_key(key: str, name: str) -> str:
     keys = list(_defaults(name))
+    group = key.split(".")[0]
+    if key in keys and group in CHOICES:
+        usual = next(iter(CHOICES[group]))
+        return f"{key} is a setting of {group}={usual}, not of the {group} that was chosen; leave it out."
     near = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
     same_leaf = [k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
     hint = near or same_leaf

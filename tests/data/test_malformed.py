@@ -212,7 +212,7 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
     "two lengths": (set_attribute("n_time_steps", [44, 44]), "has n_time_steps=[44 44], needed is a whole number"),
     "other channels": (
         replace("input_features", data=np.zeros((44, 5), np.float32)),
-        "has 5 feature channels but the model expects 8. Set preprocessor.num_channels=5 if",
+        "has 5 feature channels but the model expects 8. Train with preprocessor.num_channels=5 if",
     ),
     "no session": (drop_attribute("session"), "has no attribute session. Write"),
     "other session": (
@@ -354,7 +354,7 @@ SETTINGS: dict[str, tuple[Setting, str]] = {
     "split absent": (lambda _, o: o("test", max_sessions=1), "None of the 1 sessions under "),
     "channels": (
         lambda _, o: o(channels=512),
-        "have 8 feature channels but the model expects 512; set preprocessor.num_channels=8, or",
+        "have 8 feature channels but the model expects 512; train with preprocessor.num_channels=8, or",
     ),
 }
 
@@ -366,6 +366,17 @@ def test_setting_that_fits_nothing_is_one_sentence(root: Path, open_root: Opener
         call(root, open_root)
     assert sentence in str(error.value)
     assert str(error.value).endswith(".")
+
+
+def test_features_turned_round_are_recognised(tmp_path: Path, open_root: Opener) -> None:
+    trials = [make_trial(i, frames=60 + i) for i in range(3)]
+    for trial in trials:
+        trial.features = np.ascontiguousarray(trial.features.T)
+    write_session(tmp_path / "turned", SESSION, "train", trials)
+    with pytest.raises(InputError, match=r"have 8 frames of 6\d or 2 other numbers of feature channels, so they seem"):
+        open_root(data_root=str(tmp_path / "turned"))
+    with pytest.raises(InputError, match=r"have 6\d or 2 other numbers of feature channels but the model expects 512;"):
+        open_root(data_root=str(tmp_path / "turned"), channels=512)
 
 
 def test_empty_root_is_one_sentence(tmp_path: Path, open_root: Opener) -> None:

@@ -92,11 +92,27 @@ def test_what_is_not_there_is_said(tmp_path: Path, make_report: Command, capsys:
 def test_a_run_whose_data_are_gone(
     trained: Trained, tmp_path: Path, make_report: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nowhere = tmp_path / "gone"
-    page = read(make_report(trained.run, f"data.data_root={nowhere}"))
-    assert f"The run's data could not be read (data.data_root={nowhere} does not exist" in page.words
+    shutil.copytree(trained.run, tmp_path / "run")
+    trained.data.rename(tmp_path / "elsewhere")
+    try:
+        page = read(make_report(tmp_path / "run"))
+    finally:
+        (tmp_path / "elsewhere").rename(trained.data)
+    assert f"The run's data could not be read (data.data_root={trained.data} does not exist" in page.words
     assert "CTC loss (nats per label)" in page.headings
-    assert "first: The run's data could not be read" in capsys.readouterr().err
+    assert "run: The run's data could not be read" in capsys.readouterr().err
+
+
+def test_data_that_are_named_must_be_there(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained.run, tmp_path / "run")
+    (tmp_path / "run" / "report.html").write_text("a better page")
+    with pytest.raises(SystemExit) as exit_:
+        main(["report", str(tmp_path / "run"), f"data.data_root={tmp_path / 'gone'}"])
+    assert exit_.value.code == 2
+    assert "gone does not exist" in capsys.readouterr().err
+    assert (tmp_path / "run" / "report.html").read_text() == "a better page"
 
 
 def test_data_may_have_moved(trained: Trained, tmp_path: Path, make_report: Command) -> None:

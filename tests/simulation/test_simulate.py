@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -222,6 +224,48 @@ def test_a_folder_of_other_things_is_refused(simulated: Simulated, tmp_path: Pat
     with pytest.raises(InputError, match=r"holds another simulation \(its settings are in simulation.json\)"):
         simulate(SimulateConfig(**{**vars(simulated.config), "seed": 1}))
     assert sorted(os.listdir(tmp_path)) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    root = tmp_path / "data"
+    command = [sys.executable, "-m", "mode_ssm", "simulate", f"out={root}", "preset=small", "workers=2"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while process.poll() is None and not list(root.rglob("*.part")):
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == (143 if number == signal.SIGTERM else -9), complaints
+    assert "Traceback" not in complaints
+    deadline = time.monotonic() + 60
+    while _alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(process.pid)
+
+
+def _alive(session: int) -> list[str]:
+    """The processes of a session that still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
+def test_a_file_that_cannot_grow_is_named(tmp_path: Path) -> None:
+    words = f"simulate out={tmp_path / 'data'} preset=demo max_sessions=1"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+    code = f"{limit}; from mode_ssm.cli import main; main('{words}'.split())"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "make room and run the same command again." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_too_little_disk_is_found_out_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

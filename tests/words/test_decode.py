@@ -30,6 +30,7 @@ from mode_ssm.words.search import Found
 from mode_ssm.words.submission import check_submission, submit
 from mode_ssm.words.tune import search_weights, spread, starts, study_name, tune
 from mode_ssm.words.weights import choose_weights, read_weights, write_weights
+from tests.data.files import make_trial, write_session
 
 SESSION = "t15.2023.08.13"
 
@@ -75,6 +76,19 @@ def decode_config(spoken_root: Path, run_folder: Path, lm_folder: Path, tmp_path
         nbest=3,
         output_dir=str(tmp_path / "out"),
     )
+
+
+@pytest.mark.parametrize("decoder", list(WordDecoder))
+def test_a_split_that_cannot_be_read_is_not_decoded(
+    decode_config: DecodeConfig, decoder: WordDecoder, tmp_path: Path
+) -> None:
+    silent = make_trial(1, 90)
+    silent.features[:] = np.nan
+    write_session(tmp_path / "data", SESSION, "val", [silent])
+    data = DataConfig(data_root=str(tmp_path / "data"), cache_dir=str(tmp_path / "index"))
+    with pytest.raises(InputError, match="None of the 1 val trials could be decoded; mode-ssm inspect"):
+        decode(replace(decode_config, decoder=decoder, data=data))
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize("decoder", list(WordDecoder))
@@ -244,7 +258,7 @@ def test_tune_needs_sentences(decode_config: DecodeConfig) -> None:
 
 def test_trials_are_spread_evenly() -> None:
     trials = [trial(number) for number in range(10)]
-    assert [t.key.number for t in spread(trials, 4)] == [0, 3, 6, 9]
+    assert [t.key.number for t in spread(trials, 4)] == [0, 2, 5, 7]
     assert spread(trials, None) == spread(trials, 10) == spread(trials, 99) == trials
 
 
@@ -357,3 +371,5 @@ def test_hypotheses_that_give_no_submission_are_named(
 def test_submit_says_what_it_needs(decode_config: DecodeConfig) -> None:
     with pytest.raises(InputError, match="Give hypotheses=FILE .* or check=FILE"):
         submit(SubmitConfig(data=decode_config.data))
+    with pytest.raises(InputError, match="check=FILE only checks; give it alone"):
+        submit(SubmitConfig(data=decode_config.data, check="a.csv", out="b.csv"))

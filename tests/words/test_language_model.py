@@ -135,7 +135,7 @@ def test_build_says_what_is_wrong(
 
 
 def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"lexicon\.txt cannot be read"):
+    with pytest.raises(InputError, match=r"has no lexicon\.txt; give a folder that mode-ssm lm build wrote"):
         load_word_model(tmp_path)
     write_lexicon(tmp_path / "lexicon.txt", {"a": ((1,),)})
     with pytest.raises(InputError, match="There is no .*lm.arpa; build"):

@@ -89,11 +89,17 @@ def _check_channels(index: SplitIndex, num_channels: int, where: str) -> None:
     counts = Counter(record.channels for file in index.files.values() for record in file.records)
     if not counts or num_channels in counts:
         return
-    found = " or ".join(str(channels) for channels in sorted(counts))
     most = counts.most_common(1)[0][0]
+    others = f" or {len(counts) - 1} other numbers of" if len(counts) > 1 else ""
+    turned = all(record.frames == num_channels for file in index.files.values() for record in file.records)
+    if turned:
+        raise InputError(
+            f"All {counts.total()} trials of {where} have {num_channels} frames of {most}{others} feature channels, so "
+            "they seem to be turned round; write input_features as (frames, channels)."
+        )
     raise InputError(
-        f"All {counts.total()} trials of {where} have {found} feature channels but the model expects {num_channels}; "
-        f"set preprocessor.num_channels={most}, or data.data_root to the data that this model is for."
+        f"All {counts.total()} trials of {where} have {most}{others} feature channels but the model expects "
+        f"{num_channels}; train with preprocessor.num_channels={most}, or set data.data_root to data for this model."
     )
 
 
@@ -102,7 +108,7 @@ def check_fit(record: Record, num_channels: int, encoder_frames: int) -> None:
     if record.channels != num_channels:
         raise MalformedError(
             f"has {record.channels} feature channels but the model expects {num_channels}",
-            f"Set preprocessor.num_channels={record.channels} if the other trials have as many, or remove this one.",
+            f"Train with preprocessor.num_channels={record.channels} if the others have as many, or remove this one.",
         )
     settings = "preprocessor.patch_frames, preprocessor.stride_frames"
     shorten = f"Lower {settings} or, in training, augmentation.max_speed_change; or remove the trial."

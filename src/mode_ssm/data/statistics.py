@@ -15,6 +15,8 @@ from mode_ssm.data.trials import check_finite, read_features
 
 Values = NDArray[np.float64]
 
+HUGE = 1e3  # standard deviations, in features that are z-scored
+
 
 @dataclass
 class FeatureStatistics:
@@ -27,11 +29,12 @@ class FeatureStatistics:
     squares: Values
     low: Values
     high: Values
+    odd: list[tuple[TrialEntry, str]]  # trials whose values alone are strange, and what they are
 
     @classmethod
     def empty(cls, channels: int) -> "FeatureStatistics":
         zeros = np.zeros(channels)
-        return cls(0, 0, zeros, zeros, zeros, zeros + np.inf, zeros - np.inf)
+        return cls(0, 0, zeros, zeros, zeros, zeros + np.inf, zeros - np.inf, [])
 
     @property
     def not_finite_share(self) -> float:
@@ -58,7 +61,7 @@ class FeatureStatistics:
         """Channels of one value throughout, or of none that is finite."""
         return [int(channel) for channel in np.flatnonzero(self.low >= self.high)]
 
-    def add(self, features: Tensor) -> None:
+    def add(self, entry: TrialEntry, features: Tensor) -> None:
         """Take in a trial (T, C)."""
         values = features.double().numpy()
         finite = np.isfinite(values)
@@ -68,6 +71,10 @@ class FeatureStatistics:
         self.count = self.count + finite.sum(axis=0)
         self.total = self.total + kept.sum(axis=0)
         self.squares = self.squares + (kept**2).sum(axis=0)
+        if kept.size and (kept == kept[0]).all():
+            self.odd.append((entry, "never changes"))
+        elif (peak := float(np.abs(kept).max(initial=0.0))) > HUGE:
+            self.odd.append((entry, f"reaches {peak:.2g}"))
         self.low = np.minimum(self.low, np.where(finite, values, np.inf).min(axis=0))
         self.high = np.maximum(self.high, np.where(finite, values, -np.inf).max(axis=0))
 
@@ -80,7 +87,7 @@ def feature_statistics(entries: Sequence[TrialEntry], channels: int) -> tuple[Fe
     for entry in entries:
         try:
             features = read_features(trial_group(files.get(entry.path), entry.key.group), entry.record)
-            statistics.add(features)
+            statistics.add(entry, features)
             check_finite(features)
         except MalformedError as malformed:
             problems.append(malformed.problem(entry.file, entry.key.group))

@@ -1,5 +1,6 @@
 """The picture of a session: the distribution of its features, its arrays, and its statistics beside T15's."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,11 +63,13 @@ def _entries(root: Path, session: str, cache_dir: str | None) -> list[TrialEntry
     """The sound trials of all splits that have the session's usual number of channels."""
     indexes = {split: index_split(root, (session,), split, cache_dir) for split in SPLITS}
     entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
+    problems = [problem for index in indexes.values() for problem in index.problems]
+    problems += [p for index in indexes.values() for file in index.files.values() for p in file.problems]
     if not entries:
-        problems = [problem for index in indexes.values() for problem in index.problems]
-        problems += [p for index in indexes.values() for file in index.files.values() for p in file.problems]
         found = f"; the first problem: {problems[0]}" if problems else "."
         raise InputError(f"{root / session} holds no sound trial{found}")
+    for problem in problems:
+        print(f"Leaving out: {problem}", file=sys.stderr)
     channels = [entry.record.channels for entry in entries]
     usual = max(set(channels), key=channels.count)
     return [entry for entry in entries if entry.record.channels == usual]

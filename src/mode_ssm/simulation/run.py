@@ -5,11 +5,13 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import NamedTuple
+from threading import Thread
+from types import FrameType
+from typing import NamedTuple, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -96,6 +98,20 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """SIGTERM raises SystemExit(143), so that the workers are stopped as by Ctrl-C."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _record_all(
     sessions: Sequence[PlannedSession], left: Sequence[PlannedSession], preset: Preset, config: SimulateConfig
 ) -> Iterator[int]:
@@ -103,7 +119,8 @@ def _record_all(
     context = get_context("spawn")
     shared = _Shared(context.Value("q", 0), context.Event())
     workers = min(config.workers or os.cpu_count() or 1, len(left))
-    with _one_thread_each(), ProcessPoolExecutor(workers, context, _start_worker, (shared,)) as pool:
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (shared,))
+    with _sigterm_as_exit(), _one_thread_each(), pool:
         try:
             waiting: set[Future[None]] = set()
             for session in sorted(left, key=lambda session: -len(session.trials)):
@@ -116,7 +133,7 @@ def _record_all(
                 yield shared.recorded.value
         except BaseException:  # also an interruption: the workers stop at their next trial
             shared.stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise
 
 
@@ -124,6 +141,15 @@ def _start_worker(shared: _Shared) -> None:
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has been killed, so that nobody writes any more."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _record_session(session: PlannedSession, days: list[int], preset: Preset, config: SimulateConfig) -> None:
@@ -133,7 +159,7 @@ def _record_session(session: PlannedSession, days: list[int], preset: Preset, co
         with SessionFiles(folder, recorder.population) as files:
             for block in recorder.blocks():
                 _record_block(recorder, block, files)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # h5py raises the latter on closing a file
         raise InputError(f"{folder} cannot be written ({error}); make room and run the same command again.") from error
 
 

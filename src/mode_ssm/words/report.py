@@ -13,8 +13,7 @@ from rich.table import Table
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.corpora import Corpora
-from mode_ssm.errors import InputError
-from mode_ssm.files import replace_text
+from mode_ssm.files import replace_texts
 from mode_ssm.phonemes import to_symbols
 from mode_ssm.scoring import ErrorRate, edit_counts, total, word_errors
 from mode_ssm.training.splits import sentence_hash
@@ -102,18 +101,17 @@ def sort_key(key: TrialKey) -> tuple[str, int, int]:
 
 
 def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found]) -> None:
-    """Write decode.json, hypotheses.csv (a row a trial) and nbest.jsonl (an object a trial).
+    """Write decode.json, hypotheses.csv (a row a trial) and nbest.jsonl (an object a trial), or none of them.
 
     Raises:
         InputError: when the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_text(folder / "hypotheses.csv", _table(results))
-        replace_text(folder / "nbest.jsonl", "".join(json.dumps(_nbest_entry(found)) + "\n" for found in results))
-        replace_text(folder / "decode.json", json.dumps(summary, indent=2) + "\n")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}); give another output_dir.") from None
+    texts = {
+        "hypotheses.csv": _table(results),
+        "nbest.jsonl": "".join(json.dumps(_nbest_entry(found)) + "\n" for found in results),
+        "decode.json": json.dumps(summary, indent=2) + "\n",
+    }
+    replace_texts(folder, texts)
 
 
 def _table(results: Sequence[Found]) -> str:

@@ -61,7 +61,7 @@ def load_scorer(config: RescoreConfig) -> SentenceScorer:
     try:
         transformers: Any = import_module("transformers")
     except ImportError:
-        raise InputError("rescore.model needs transformers; run pip install 'mode-ssm[rescore]'.") from None
+        raise InputError("rescore.model needs transformers; run pip install transformers.") from None
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(config.model)
         model = transformers.AutoModelForCausalLM.from_pretrained(config.model, dtype=_dtype())

@@ -23,6 +23,8 @@ def submit(config: SubmitConfig) -> int:
     Raises:
         InputError: when the hypotheses do not give a valid submission, or anything named cannot be read.
     """
+    if config.check is not None and (config.hypotheses is not None or config.out is not None):
+        raise InputError("check=FILE only checks; give it alone, or hypotheses=FILE and out=FILE to write.")
     keys = submission_order(config.data, config.split)
     if config.check is not None:
         return _print_problems(config.check, check_submission(config.check, keys))

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
-from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,9 +113,7 @@ def search_weights(
     try:
         optuna: Any = import_module("optuna")
     except ImportError:
-        raise InputError(
-            "mode-ssm tune needs optuna, which is not installed; run pip install 'mode-ssm[tune]'."
-        ) from None
+        raise InputError("mode-ssm tune needs optuna, which is not installed; run pip install optuna.") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ranges = RANGES[config.decoder]
     kept = optuna.create_study(storage=f"sqlite:///{storage}", study_name=study, load_if_exists=True)
@@ -142,8 +139,8 @@ def search_weights(
 
 def spread(trials: Sequence[SpokenTrial], size: int | None) -> list[SpokenTrial]:
     """At most `size` trials, evenly over the whole list."""
-    step = 1 if size is None else max(ceil(len(trials) / size), 1)
-    return list(trials[::step])
+    count = len(trials) if size is None else min(size, len(trials))
+    return [trials[i * len(trials) // count] for i in range(count)]
 
 
 def in_batches(trials: Sequence[SpokenTrial], size: int) -> list[list[SpokenTrial]]:
