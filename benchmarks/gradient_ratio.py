@@ -8,12 +8,12 @@ gradient_ratio.png in --results.
 
 import argparse
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
+from starting import start
 
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
@@ -87,14 +87,11 @@ def main() -> None:
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
-    try:
-        runs = [ratios(run) for run in read_runs(arguments.runs)]
-    except InputError as error:
-        sys.exit(f"gradient_ratio: {error}")
+    runs = [ratios(run) for run in read_runs(arguments.runs)]
     replace_text(arguments.results / "gradient_ratio.md", table(runs))
     draw(runs).savefig(arguments.results / "gradient_ratio.png", dpi=110)
     print(table(runs))
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

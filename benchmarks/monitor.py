@@ -22,6 +22,7 @@ from itertools import chain, islice
 from unittest.mock import patch
 
 import torch
+from starting import start
 from torch import Tensor
 
 from mode_ssm.batch import Batch
@@ -68,7 +69,7 @@ def unwatched(trainer: Trainer) -> Iterator[None]:
         yield
 
 
-def start(config: TrainConfig) -> Trainer:
+def trainer_of(config: TrainConfig) -> Trainer:
     """A trainer at the start of its last stage."""
     trainer = Trainer(start_fabric(config.training), config, open_splits(config), RunFolder(config), None)
     trainer.display = Display(1, 0, 1, silent=True)
@@ -102,7 +103,7 @@ def main() -> None:
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as run:
         words = ["losses.rnnt_scaling=gradient", f"data.data_root={arguments.data_root}", f"output_dir={run}"]
-        trainer = start(read_settings(TrainConfig, [*arguments.settings, *words]))
+        trainer = trainer_of(read_settings(TrainConfig, [*arguments.settings, *words]))
         pairs = []
         for batch in islice(endless_batches(trainer), arguments.warm + arguments.batches):
             fastest = {True: math.inf, False: math.inf}
@@ -121,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -28,8 +28,8 @@ import torch
 from race_plan import Race, Run, read_race
 from race_run import costs, finish
 from race_table import best_rate, draw, rates_found, table
+from starting import start
 
-from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 
 HERE = Path(__file__).parent
@@ -49,17 +49,14 @@ def read_options() -> argparse.Namespace:
 
 def main() -> None:
     options = read_options()
-    try:
-        race = read_race(options.race, _folders(options.data), _folders(options.lm))
-        out = options.out or Path("runs") / race.name
-        if options.run:
-            finish(race, race.find(options.run), out)
-        elif options.print_commands:
-            print_commands(race, out)
-        else:
-            compete(race, out, options.results)
-    except InputError as error:
-        sys.exit(f"race: {error}")
+    race = read_race(options.race, _folders(options.data), _folders(options.lm))
+    out = options.out or Path("runs") / race.name
+    if options.run:
+        finish(race, race.find(options.run), out)
+    elif options.print_commands:
+        print_commands(race, out)
+    else:
+        compete(race, out, options.results)
 
 
 def _folders(words: Iterable[str]) -> dict[str, Path]:
@@ -132,4 +129,4 @@ def _is_done(run: Run, out: Path) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

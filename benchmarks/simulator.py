@@ -10,12 +10,12 @@ others printed of it.
 
 import argparse
 import resource
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from starting import start
 
 from mode_ssm.batch import FRAME_MS
 from mode_ssm.config import SimulateConfig
@@ -113,4 +113,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

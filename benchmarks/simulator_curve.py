@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from race_plan import Budget, Race, Run
 from race_run import finish
+from starting import start
 
 from mode_ssm.config import SimulateConfig
 from mode_ssm.simulation import simulate
@@ -148,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from starting import start
+
 from mode_ssm.config import Decoder, EvaluateConfig, SimulateConfig, TrainConfig
 from mode_ssm.evaluation import decode, load_recogniser
 from mode_ssm.scoring import ErrorRate, total
@@ -144,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -22,6 +22,7 @@ import kept
 import torch
 from stability_faults import float16_lattice, padded_labels
 from stability_show import draw, table
+from starting import start
 
 from mode_ssm.config import RNNTScaling, SimulateConfig, TrainConfig
 from mode_ssm.errors import InputError
@@ -193,4 +194,4 @@ def show(path: Path, done: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)
