@@ -8,7 +8,7 @@ import pytest
 import mode_ssm
 
 SOURCE = Path(mode_ssm.__file__).parent
-GROUND = {"errors", "config", "phonemes", "batch", "files"}
+GROUND = {"errors", "config", "phonemes", "batch", "files", "processes"}
 PARTS = {"data", "models", "losses", "decoding", "scoring"}
 
 

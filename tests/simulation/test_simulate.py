@@ -25,6 +25,7 @@ from mode_ssm.simulation import simulate
 from mode_ssm.simulation.folder import BLOCK_LIST, MARK
 from mode_ssm.simulation.plan import plan_sessions
 from mode_ssm.simulation.session import SessionRecorder
+from tests.leftovers import assert_nothing_is_left_of
 
 ROWS = [
     ("t15.2023.08.11", "train", 1, 0, "HH AH L OW | Y UW |", "Hello you."),
@@ -239,23 +240,7 @@ def test_no_worker_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.S
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == (143 if number == signal.SIGTERM else -9), complaints
     assert "Traceback" not in complaints
-    deadline = time.monotonic() + 60
-    while _alive(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _alive(process.pid)
-
-
-def _alive(session: int) -> list[str]:
-    """The processes of a session that still run."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has just ended
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(stat.parent.name)
-    return found
+    assert_nothing_is_left_of(process.pid)
 
 
 def test_a_file_that_cannot_grow_is_named(tmp_path: Path) -> None:

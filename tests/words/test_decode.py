@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from mode_ssm.words.submission import check_submission, submit
 from mode_ssm.words.tune import search_weights, spread, starts, study_name, tune
 from mode_ssm.words.weights import choose_weights, read_weights, write_weights
 from tests.data.files import make_trial, write_session
+from tests.leftovers import assert_nothing_is_left_of
 
 SESSION = "t15.2023.08.13"
 
@@ -157,6 +160,28 @@ def test_death_of_a_worker_is_one_sentence(word_model: WordModel, lm_folder: Pat
         pytest.raises(InputError, match="lack of memory .* lower decode_workers"),
     ):
         pool.search(deadly, WordSearchConfig(), 4)
+
+
+def test_no_decoding_process_outlives_a_run_that_is_killed(lm_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "decode.py").write_text(f"""
+import time
+import numpy as np
+from mode_ssm.config import WordSearchConfig
+from mode_ssm.words.model import load_word_model
+from mode_ssm.words.pool import CTCWordPool
+if __name__ == "__main__":
+    with CTCWordPool(load_word_model({str(lm_folder)!r}), {str(lm_folder)!r}, 2) as pool:
+        pool.search([np.zeros((5, 41), np.float32)] * 9, WordSearchConfig(), 1)
+        print("searched", flush=True)
+        time.sleep(600)
+""")
+    command = [sys.executable, str(tmp_path / "decode.py")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "searched\n"
+    process.kill()
+    process.communicate(timeout=60)
+    assert_nothing_is_left_of(process.pid)
 
 
 def test_workers_are_for_ctc(decode_config: DecodeConfig) -> None:

@@ -5,11 +5,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from threading import Thread
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
@@ -18,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
+from mode_ssm.processes import obey_the_parent
 from mode_ssm.simulation.files import TRUTH, SessionFiles
 from mode_ssm.simulation.folder import check_disk, check_folder, claim, describe, needed_bytes
 from mode_ssm.simulation.labels import PlannedTrial
@@ -140,16 +140,7 @@ def _record_all(
 def _start_worker(shared: _Shared) -> None:
     global _shared
     _shared = shared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has been killed, so that nobody writes any more."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    obey_the_parent()
 
 
 def _record_session(session: PlannedSession, days: list[int], preset: Preset, config: SimulateConfig) -> None:

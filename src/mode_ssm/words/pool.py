@@ -15,6 +15,7 @@ from rich.progress import track
 
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.errors import InputError
+from mode_ssm.processes import obey_the_parent
 from mode_ssm.words.ctc_search import CTCWordSearch, build_ctc_tree
 from mode_ssm.words.hypothesis import WordHypothesis
 from mode_ssm.words.model import WordModel, load_word_model
@@ -47,6 +48,7 @@ _loaded: _Loaded | None = None  # of a worker process
 
 def _load_in_worker(folder: str) -> None:
     global _loaded
+    obey_the_parent()
     _loaded = _Loaded(load_word_model(folder))
 
 
