@@ -139,7 +139,11 @@ WRONG = {
     "unknown setting": (["train", "data.root=x"], "did you mean data.data_root?"),
     "setting of another choice": (
         ["train", "encoder=gru", "encoder.head_width=32"],
-        "encoder.head_width is a setting of encoder=ssm, not of the encoder that was chosen; leave it out.",
+        "encoder.head_width is a setting of encoder=ssm or encoder=transformer; choose that, or leave the setting out.",
+    ),
+    "setting of a choice that was not made": (
+        ["train", "encoder.max_distance=1"],
+        "encoder.max_distance is a setting of encoder=transformer; choose that, or leave the setting out.",
     ),
     "unknown setting of the demo": (["demo", "foo=1"], "There is no setting 'foo'"),
     "no data root": (["train", "data.data_root=nowhere"], "data.data_root=nowhere does not exist"),

@@ -60,11 +60,15 @@ def test_odd_trials_are_named(root: Path, config: InspectConfig) -> None:
     for trial in still[:2]:
         trial.features[:] = 0
     still[2].features[5, 3] = 1e30
+    still += [numbered(8, 1), numbered(9, 1, 4)]
+    still[3].features[0, 0] = -2000
+    still[4].features[:] = np.nan
     write_session(root, SESSIONS[0], "train", still)
     words = " ".join(printed(config).split())
     name = f"{SESSIONS[0]}/data_train.hdf5"
-    assert f"{name} trial_0000 never changes, and 1 more of the trials read do." in words
-    assert f"{name} trial_0002 reaches 1e+30." in words
+    assert f"{name} trial_0000 never changes, as 1 more of the trials read." in words
+    assert f"{name} trial_0002 reaches 1e+30; 1 more of the trials read go beyond 1000." in words
+    assert words.count("never changes") == 1
 
 
 def test_a_root_that_cannot_be_trained_on_says_so(root: Path, config: InspectConfig) -> None:

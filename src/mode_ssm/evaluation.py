@@ -22,7 +22,7 @@ from mode_ssm.config import EvaluateConfig
 from mode_ssm.corpora import Corpora, read_corpora
 from mode_ssm.data import Problem, TrialDataset, open_split, read_batches, sequential_batches
 from mode_ssm.errors import InputError
-from mode_ssm.files import prepare_folder, replace_texts
+from mode_ssm.files import check_writable, replace_texts
 from mode_ssm.models.model import Encoded, ModeSSM
 from mode_ssm.models.preprocessor import encoder_frames
 from mode_ssm.phonemes import to_symbols
@@ -106,7 +106,7 @@ def evaluate(config: EvaluateConfig) -> None:
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
     recogniser = load_recogniser(config.checkpoint)
     folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config))
-    prepare_folder(folder)
+    check_writable(folder)
     results = decode(recogniser, config)
     summary = summarise(results, recogniser.checkpoint, config, corpora)
     print_summary(summary)
@@ -128,7 +128,7 @@ def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
 
     for problem in dataset.problems:
         report(problem)
-    for session in sorted({entry.key.session for entry in dataset.entries} - {*recogniser.checkpoint.sessions}):
+    for session in unknown_sessions(recogniser, dataset):
         stderr.print(f"{session} was not trained on: it is decoded as an unknown session.")
     options = SearchOptions(config.beam_size, config.max_labels_per_frame)
     results = []
@@ -141,6 +141,10 @@ def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
     if not results:
         raise InputError(nothing_decoded(len(dataset), config.split))
     return sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number))
+
+
+def unknown_sessions(recogniser: Recogniser, dataset: TrialDataset) -> list[str]:
+    return sorted({entry.key.session for entry in dataset.entries} - {*recogniser.checkpoint.sessions})
 
 
 def nothing_decoded(trials: int, split: str) -> str:
@@ -199,7 +203,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 
 def write_results(folder: Path, summary: dict[str, Any], results: list[Result]) -> None:
-    """Write both files, or none.
+    """Write both files.
 
     Raises:
         InputError: when the folder cannot be written.

@@ -1,7 +1,7 @@
 """Writing files so that a reader sees the old one or the new one, never half of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -11,12 +11,16 @@ from mode_ssm.errors import InputError
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A place beside `path`, with its suffix; what was written there takes its place at the end, or goes away."""
-    beside = path.with_name(f".new.{path.name}")
+    beside = _beside(path)
     try:
         yield beside
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".new.{path.name}")
 
 
 @contextmanager
@@ -28,27 +32,32 @@ def output_folder(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder} cannot be written ({error.strerror}); give another output_dir.") from None
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder, and see that a file can be written in it, before hours are spent on what it is for.
+def check_writable(folder: Path) -> None:
+    """See that a file can be written in the folder, or where it will be made, before hours are spent on what it is for.
 
     Raises:
         InputError: when not.
     """
     with output_folder(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
+        TemporaryFile(dir=next(place for place in (folder, *folder.parents) if place.exists())).close()
 
 
 def replace_texts(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files of a folder, by name, so that all are replaced or none.
+    """Write files of a folder, by name: each is written beside its place before the first is replaced, in this order.
 
     Raises:
         InputError: when one cannot be written.
     """
-    with output_folder(folder), ExitStack() as all_of_them:
+    with output_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            all_of_them.enter_context(replacing(folder / name)).write_text(text)
+        try:
+            for name, text in texts.items():
+                _beside(folder / name).write_text(text)
+            for name in texts:
+                _beside(folder / name).replace(folder / name)
+        finally:
+            for name in texts:
+                _beside(folder / name).unlink(missing_ok=True)
 
 
 def replace_text(path: Path, text: str) -> None:

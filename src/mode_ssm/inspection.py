@@ -16,7 +16,7 @@ from mode_ssm.data.index import SplitIndex, index_split
 from mode_ssm.data.opening import check_config, check_fit, index_problems, split_entries
 from mode_ssm.data.problems import MalformedError
 from mode_ssm.data.sessions import SPLITS, find_sessions
-from mode_ssm.data.statistics import FeatureStatistics, feature_statistics
+from mode_ssm.data.statistics import HUGE, FeatureStatistics, feature_statistics
 from mode_ssm.errors import InputError
 from mode_ssm.inspection_print import print_findings
 from mode_ssm.models.preprocessor import encoder_frames
@@ -167,12 +167,17 @@ def _odd_channels(statistics: FeatureStatistics | None, root: Path) -> Iterator[
 
 
 def _odd_trials(statistics: FeatureStatistics | None) -> Iterator[Problem]:
-    found = defaultdict(list)
-    for entry, what in statistics.odd if statistics else ():
-        found[what].append(entry)
-    for what, (first, *others) in found.items():
-        more = f", and {len(others)} more of the trials read do" if others else ""
-        yield Problem(first.file, first.key.group, what + more, "Features are z-scored per block; check the recording.")
+    """Of the trials read, those that never change and those with huge values: the first or worst, and how many more."""
+    remedy = "Features are z-scored per block; check the recording."
+    if statistics is not None and statistics.still:
+        first, *others = statistics.still
+        more = f", as {len(others)} more of the trials read" if others else ""
+        yield Problem(first.file, first.key.group, f"never changes{more}", remedy)
+    if statistics is not None and statistics.huge:
+        peak, worst = max(statistics.huge, key=lambda found: found[0])
+        number = len(statistics.huge) - 1
+        more = f"; {number} more of the trials read go beyond {HUGE:g}" if number else ""
+        yield Problem(worst.file, worst.key.group, f"reaches {peak:.2g}{more}", remedy)
 
 
 def _shorten(channels: list[int]) -> str:

@@ -234,11 +234,11 @@ def _defaults(name: str) -> dict[str, Any]:
 
 
 def _unknown_key(key: str, name: str) -> str:
+    group, _, leaf = key.partition(".")
+    having = [f"{group}={option}" for option, node in CHOICES.get(group, {}).items() if leaf in get_type_hints(node)]
+    if having:
+        return f"{key} is a setting of {' or '.join(having)}; choose that, or leave the setting out."
     keys = list(_defaults(name))
-    group = key.split(".")[0]
-    if key in keys and group in CHOICES:
-        usual = next(iter(CHOICES[group]))
-        return f"{key} is a setting of {group}={usual}, not of the {group} that was chosen; leave it out."
     near = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
     same_leaf = [k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
     hint = near or same_leaf

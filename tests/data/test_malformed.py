@@ -375,6 +375,17 @@ def test_features_turned_round_are_recognised(tmp_path: Path, open_root: Opener)
     write_session(tmp_path / "turned", SESSION, "train", trials)
     with pytest.raises(InputError, match=r"have 8 frames of 6\d or 2 other numbers of feature channels, so they seem"):
         open_root(data_root=str(tmp_path / "turned"))
+    for path in (tmp_path / "turned").rglob("*.hdf5"):
+        with h5py.File(path, "a") as file:
+            for group in file.values():
+                group.attrs["n_time_steps"] = group["input_features"].shape[1]
+    with pytest.raises(InputError, match=r"seem to be turned round, for n_time_steps is their number of columns"):
+        open_root(data_root=str(tmp_path / "turned"))
+
+
+def test_many_numbers_of_channels_are_one_sentence(tmp_path: Path, open_root: Opener) -> None:
+    trials = [make_trial(i, channels=60 + i) for i in range(3)]
+    write_session(tmp_path / "turned", SESSION, "train", trials)
     with pytest.raises(InputError, match=r"have 6\d or 2 other numbers of feature channels but the model expects 512;"):
         open_root(data_root=str(tmp_path / "turned"), channels=512)
 

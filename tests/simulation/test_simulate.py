@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -241,6 +243,20 @@ def test_no_worker_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.S
     assert process.returncode == (143 if number == signal.SIGTERM else -9), complaints
     assert "Traceback" not in complaints
     assert_nothing_is_left_of(process.pid)
+
+
+def test_it_also_runs_outside_the_main_thread_and_names_a_dead_worker(tmp_path: Path) -> None:
+    config = SimulateConfig(out=str(tmp_path / "data"), preset="demo", max_sessions=1, workers=1)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(simulate, config)
+        while not running.done() and not list(tmp_path.rglob("*.part")):
+            time.sleep(0.02)
+        (worker,) = multiprocessing.active_children()
+        worker.kill()
+        with pytest.raises(InputError, match="A simulating process ended, .* lower workers and run it again"):
+            running.result(timeout=60)
+        pool.submit(simulate, config).result(timeout=120)
+    assert (tmp_path / "data" / "t15.2023.08.11" / "truth.hdf5").exists()
 
 
 def test_a_file_that_cannot_grow_is_named(tmp_path: Path) -> None:

@@ -95,13 +95,21 @@ def test_a_run_that_has_nothing_to_resume_or_nothing_left_says_so(root, tmp_path
         assert sentence in capsys.readouterr().out
 
 
+def test_a_stage_made_shorter_does_not_count_for_more_than_it_has(root, tmp_path, capsys):
+    train(small_config(root, tmp_path / "run", "training.stages.0.epochs=3", "training.stages.1.epochs=0"))
+    train(small_config(root, tmp_path / "run", "training.stages.0.epochs=2", "training.resume=auto"))
+    printed = capsys.readouterr().out
+    assert "Nothing is left to train" not in printed
+    assert "Stage 2/2 joint_train, epoch 1/1" in printed
+
+
 def test_other_trials_of_the_same_sessions_are_named(tmp_path, capsys):
     write_data(tmp_path / "data")
     train(small_config(tmp_path / "data", tmp_path / "run"))
     others = write_data(tmp_path / "others")
     write_session(others, SESSIONS[0], "train", [replace(make_trial(n, 90), sentence="Other words.") for n in range(6)])
     train(small_config(others, tmp_path / "run", "training.resume=auto", "training.stages.1.epochs=2"))
-    assert "From here on with different train sentences=" in capsys.readouterr().out
+    assert "; the train sentences are not those that it was started on" in capsys.readouterr().out
 
 
 def test_a_damaged_record_ends_a_resumption(root, uninterrupted, tmp_path):

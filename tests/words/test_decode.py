@@ -91,7 +91,7 @@ def test_a_split_that_cannot_be_read_is_not_decoded(
     data = DataConfig(data_root=str(tmp_path / "data"), cache_dir=str(tmp_path / "index"))
     with pytest.raises(InputError, match="None of the 1 val trials could be decoded; mode-ssm inspect"):
         decode(replace(decode_config, decoder=decoder, data=data))
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("decoder", list(WordDecoder))

@@ -29,12 +29,13 @@ class FeatureStatistics:
     squares: Values
     low: Values
     high: Values
-    odd: list[tuple[TrialEntry, str]]  # trials whose values alone are strange, and what they are
+    still: list[TrialEntry]  # trials that never change
+    huge: list[tuple[float, TrialEntry]]  # trials with a value beyond HUGE, and that
 
     @classmethod
     def empty(cls, channels: int) -> "FeatureStatistics":
         zeros = np.zeros(channels)
-        return cls(0, 0, zeros, zeros, zeros, zeros + np.inf, zeros - np.inf, [])
+        return cls(0, 0, zeros, zeros, zeros, zeros + np.inf, zeros - np.inf, [], [])
 
     @property
     def not_finite_share(self) -> float:
@@ -71,10 +72,10 @@ class FeatureStatistics:
         self.count = self.count + finite.sum(axis=0)
         self.total = self.total + kept.sum(axis=0)
         self.squares = self.squares + (kept**2).sum(axis=0)
-        if kept.size and (kept == kept[0]).all():
-            self.odd.append((entry, "never changes"))
-        elif (peak := float(np.abs(kept).max(initial=0.0))) > HUGE:
-            self.odd.append((entry, f"reaches {peak:.2g}"))
+        if len(values) > 1 and (values == values[0]).all():
+            self.still.append(entry)
+        if (peak := float(np.abs(kept).max())) > HUGE:
+            self.huge.append((peak, entry))
         self.low = np.minimum(self.low, np.where(finite, values, np.inf).min(axis=0))
         self.high = np.maximum(self.high, np.where(finite, values, -np.inf).max(axis=0))
 

@@ -98,6 +98,11 @@ def _check_features(group: h5py.Group) -> tuple[int, int]:
     if channels > MAX_CHANNELS:
         raise MalformedError(f"has {channels} feature channels, more than {MAX_CHANNELS}", WRITE_AGAIN)
     stated = _integer(group, "n_time_steps")
+    if stated == channels != frames:
+        raise MalformedError(
+            "has input_features that seem to be turned round, for n_time_steps is their number of columns",
+            "Write them as (frames, channels).",
+        )
     if stated != frames:
         raise MalformedError(f"has {frames} frames of features but n_time_steps={stated}", WRITE_AGAIN)
     return frames, channels

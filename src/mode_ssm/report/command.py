@@ -23,12 +23,16 @@ def report(words: Sequence[str], config: ReportConfig) -> Path:
         words: run folders.
 
     Raises:
-        InputError: on a folder without a run, a split without labels, or a page that cannot be written.
+        InputError: on a folder without a run, a split without labels, a data root that was given and that no run can
+            decode, or a page that cannot be written.
     """
     if config.split == "test":
         raise InputError("split=test has no labels to compare with; choose split=val or split=train.")
     runs = read_runs(words)
     findings = [look_at(run, config) for run in runs]
+    unread = [found for found in findings if found.network and not found.decoded]
+    if config.data.data_root is not None and unread and not any(found.decoded for found in findings):
+        raise InputError(f"{unread[0].run.name}: {unread[0].problem}")
     for found in findings:
         if found.problem:
             print(f"{found.run.name}: {found.problem} The rest of the report is made without.", file=sys.stderr)

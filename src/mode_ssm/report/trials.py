@@ -63,11 +63,7 @@ class Findings:
 
 
 def look_at(run: Run, config: ReportConfig) -> Findings:
-    """Load the best checkpoint of a run and decode some trials of its data.
-
-    Raises:
-        InputError: where a data root was given and cannot be decoded; the run's own may be gone.
-    """
+    """Load the best checkpoint of a run and decode some trials of its data."""
     try:
         network = load_recogniser(str(run.path))
     except InputError as error:
@@ -75,12 +71,8 @@ def look_at(run: Run, config: ReportConfig) -> Findings:
     try:
         return Findings(run, network, _decode(run, network, config), "")
     except InputError as error:
-        if config.data.data_root is not None:
-            raise
-        why = str(error).rstrip(".")
-        return Findings(
-            run, network, None, f"The run's data could not be read ({why}); name another place with data.data_root=DIR."
-        )
+        where = "name another place with data.data_root=DIR" if config.data.data_root is None else "look there"
+        return Findings(run, network, None, f"The run's data could not be read ({str(error).rstrip('.')}); {where}.")
 
 
 def _decode(run: Run, network: Recogniser, config: ReportConfig) -> Decoded:

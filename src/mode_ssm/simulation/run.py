@@ -2,8 +2,10 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
@@ -100,7 +102,10 @@ def _one_thread_each() -> Iterator[None]:
 
 @contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """SIGTERM raises SystemExit(143), so that the workers are stopped as by Ctrl-C."""
+    """SIGTERM raises SystemExit(143), so that the workers are stopped as by Ctrl-C; in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
         raise SystemExit(143)
@@ -131,6 +136,10 @@ def _record_all(
                 for future in done:
                     future.result()
                 yield shared.recorded.value
+        except BrokenProcessPool:
+            raise InputError(
+                "A simulating process ended, most likely for lack of memory; lower workers and run it again."
+            ) from None
         except BaseException:  # also an interruption: the workers stop at their next trial
             shared.stop.set()
             pool.shutdown(cancel_futures=True)
@@ -145,8 +154,8 @@ def _start_worker(shared: _Shared) -> None:
 
 def _record_session(session: PlannedSession, days: list[int], preset: Preset, config: SimulateConfig) -> None:
     folder = Path(config.out).expanduser() / session.name
+    recorder = SessionRecorder(session, days, preset, config)
     try:
-        recorder = SessionRecorder(session, days, preset, config)
         with SessionFiles(folder, recorder.population) as files:
             for block in recorder.blocks():
                 _record_block(recorder, block, files)

@@ -77,7 +77,7 @@ class Trainer:
             if checkpoint.position.processes != fabric.world_size:
                 self.changes["processes"] = (checkpoint.position.processes, fabric.world_size)
             if not torch.equal(checkpoint.sentence_hashes, self.hashes):
-                self.changes["different train sentences"] = (len(checkpoint.sentence_hashes), len(self.hashes))
+                self.resumed += "; the train sentences are not those that it was started on"
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position.among(self.fabric.world_size)
@@ -92,9 +92,10 @@ class Trainer:
 
     @property
     def epochs_done(self) -> int:
-        """Over all stages."""
-        position = self.position
-        return sum(stage.epochs for stage in self.config.training.stages[: position.stage]) + position.epoch
+        """Over all stages; of one that was made shorter on resuming, no more than it has now."""
+        stages, position = self.config.training.stages, self.position
+        here = [min(position.epoch, stage.epochs) for stage in stages[position.stage : position.stage + 1]]
+        return sum([*(stage.epochs for stage in stages[: position.stage]), *here])
 
     @property
     def share_done(self) -> float:
@@ -136,7 +137,7 @@ class Trainer:
         if self.epochs_done >= (epochs := sum(stage.epochs for stage in training.stages)):
             yield f"Nothing is left to train: all {epochs} epochs are done"
         else:
-            yield from short_stages(training, self.updates_per_epoch)
+            yield from short_stages(training, self.updates_per_epoch, self.position.stage)
 
     def run_stage(self, stage: StageConfig, stop: StopRequest) -> None:
         position = self.position

@@ -6,7 +6,7 @@ from mode_ssm.config import CHOICES, Resume, TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.settings import walk
 from mode_ssm.training.checkpoint import Checkpoint, read_checkpoint
-from mode_ssm.training.run_folder import RunFolder
+from mode_ssm.training.run_folder import RunFolder, read_metrics
 from mode_ssm.training.splits import Splits
 
 # The settings that decide a run's weights and batches.
@@ -25,8 +25,11 @@ def find_resumable(folder: RunFolder, config: TrainConfig, splits: Splits) -> Ch
     """The checkpoint to go on from, the last or, where there is none, the best; None for a run that starts.
 
     Raises:
-        InputError: when the run was started with other settings of FIXED, or on other sessions.
+        InputError: when the run was started with other settings of FIXED, or on other sessions, or a record of its
+            metrics is damaged.
     """
+    if folder.metrics.exists():
+        read_metrics(folder.path)  # in every process, so that each one ends
     there = [path for path in (folder.last, folder.best) if path.exists()]
     if config.training.resume is Resume.never or not there:
         return None
@@ -39,8 +42,8 @@ def find_resumable(folder: RunFolder, config: TrainConfig, splits: Splits) -> Ch
             )
     if checkpoint.sessions != splits.sessions:
         raise InputError(
-            f"The run in {folder.path} was started on {len(checkpoint.sessions)} sessions, and the data root has "
-            f"{len(splits.sessions)} or others; resume with the same data, or start a new run."
+            f"The run in {folder.path} was started on {len(checkpoint.sessions)} sessions, and the data root has train "
+            f"trials of {len(splits.sessions)} or of others; resume with the same data, or start a new run."
         )
     return checkpoint
 

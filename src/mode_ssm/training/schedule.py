@@ -46,13 +46,13 @@ def check_stages(config: TrainConfig) -> None:
             raise InputError(f"{key}={stage.rnnt_weight} but joiner=none; set it to 0, or choose joiner=tanh.")
 
 
-def short_stages(training: TrainingConfig, updates_per_epoch: int) -> Iterator[str]:
-    """A sentence for each stage that ends before its learning rate is warm."""
+def short_stages(training: TrainingConfig, updates_per_epoch: int, first: int = 0) -> Iterator[str]:
+    """A sentence for each stage, from the `first` on, that ends before its learning rate is warm."""
     trained = False
-    for stage in training.stages:
+    for index, stage in enumerate(training.stages):
         name = "rewarm_updates" if trained else "warmup_updates"
         warm, updates = getattr(training.schedule, name), stage.epochs * updates_per_epoch
-        if 0 < updates < warm:
+        if 0 < updates < warm and index >= first:
             yield (
                 f"Stage {stage.name} has {updates} updates and training.schedule.{name} is {warm}: its learning rate "
                 f"will come to {100 * updates / warm:.0f} % of its schedule's at most"

@@ -7,7 +7,7 @@ from typing import Any
 from mode_ssm.config import DecodeConfig, WordDecoder
 from mode_ssm.corpora import read_corpora
 from mode_ssm.errors import InputError
-from mode_ssm.files import prepare_folder
+from mode_ssm.files import check_writable
 from mode_ssm.words.model import WordModel, load_word_model
 from mode_ssm.words.pool import CTCWordPool
 from mode_ssm.words.posteriors import Ensemble, load_ensemble
@@ -32,7 +32,7 @@ def decode(config: DecodeConfig) -> None:
     config = replace(config, search=search)
     scorer = load_scorer(config.rescore) if config.rescore.model is not None else None
     folder = Path(config.output_dir or decoding_folder(checkpoint.path) / f"{config.split}-{config.decoder.value}")
-    prepare_folder(folder)
+    check_writable(folder)
     results = in_order(find_sentences(ensemble, model, config))
     if scorer is not None:
         nbest = rescore([found.hypotheses for found in results], scorer, config.rescore, config.search.lm_weight)

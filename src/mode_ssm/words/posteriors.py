@@ -14,7 +14,7 @@ from mode_ssm.config import DataConfig, EvaluateConfig
 from mode_ssm.data import Problem
 from mode_ssm.decoding.transducer import State, TransducerCallables
 from mode_ssm.errors import InputError
-from mode_ssm.evaluation import Recogniser, load_recogniser, nothing_decoded
+from mode_ssm.evaluation import Recogniser, load_recogniser, nothing_decoded, unknown_sessions
 from mode_ssm.models.model import Encoded
 from mode_ssm.recognition import references, transducer_callables
 
@@ -59,6 +59,8 @@ class Ensemble:
             self._check(dataset.entries == datasets[0].entries, recogniser)
         for problem in datasets[0].problems:
             _report(problem)
+        for session in unknown_sessions(self.recognisers[0], datasets[0]):
+            _say(f"{session} was not trained on: it is decoded as an unknown session.")
         streams = [
             recogniser.encode(
                 dataset,
@@ -139,7 +141,11 @@ def average_transducers(several: Sequence[TransducerCallables], widths: Sequence
 
 
 def _report(problem: Problem) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"Leaving out: {problem}", markup=False)
+    _say(f"Leaving out: {problem}")
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(sentence, markup=False)
 
 
 def _keep_quiet(_: Problem) -> None:

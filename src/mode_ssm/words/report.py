@@ -101,7 +101,7 @@ def sort_key(key: TrialKey) -> tuple[str, int, int]:
 
 
 def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found]) -> None:
-    """Write decode.json, hypotheses.csv (a row a trial) and nbest.jsonl (an object a trial), or none of them.
+    """Write decode.json, hypotheses.csv (a row a trial) and nbest.jsonl (an object a trial).
 
     Raises:
         InputError: when the folder cannot be written.
