@@ -188,5 +188,5 @@ def _draw_ends(axes: Axes, systems: dict[str, Results]) -> None:
                 names.append(f"{system}, {title}")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.04 * axes.dataLim.x1)
     axes.grid(axis="x", alpha=0.3)
