@@ -149,8 +149,18 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_loses_nothing(root, unint
     assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted)
 
 
-@pytest.mark.parametrize(("how", "workers"), [(signal.SIGTERM, 0), (signal.SIGTERM, 1), (signal.SIGINT, 1)])
-def test_a_command_told_to_stop_says_how_to_go_on(root, tmp_path, how, workers):
+@pytest.mark.parametrize(
+    ("how", "workers", "seconds"),
+    [
+        (signal.SIGTERM, 0, 0),
+        (signal.SIGTERM, 1, 0),
+        (signal.SIGTERM, 1, 0.5),
+        (signal.SIGINT, 1, 0),
+        (signal.SIGINT, 1, 0.5),
+    ],
+)
+def test_a_command_told_to_stop_says_how_to_go_on(root, tmp_path, how, workers, seconds):
+    """After half a second the server of the reader processes is about to start."""
     run = tmp_path / "run"
     words = small_words(root, run, *WORDS, f"data.num_workers={workers}")
     command = [sys.executable, "-m", "mode_ssm", "train", *words]
@@ -158,6 +168,7 @@ def test_a_command_told_to_stop_says_how_to_go_on(root, tmp_path, how, workers):
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (run / "metrics.jsonl").exists():
         time.sleep(0.01)
+    time.sleep(seconds)
     os.killpg(process.pid, how)  # as a terminal does, and a batch system: the reader processes get it too
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 143

@@ -15,6 +15,7 @@ from mode_ssm.data.dataset import TrialDataset
 from mode_ssm.data.problems import Problem
 from mode_ssm.errors import InputError
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 BATCHES_AHEAD = 2  # per worker; each holds batch_size x T x C x 4 bytes of shared memory
 
 _Read = tuple[Batch | None, list[Problem]]
@@ -93,7 +94,7 @@ def _from_workers(source: _Batches, num_workers: int) -> Iterator[_Read]:
 
 def _leave_signals_to_the_parent(_: int) -> None:
     """Ctrl-C and SIGTERM reach the whole process group; the parent ends the workers after its last checkpoint."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -104,7 +105,7 @@ def _worker_context() -> multiprocessing.context.BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mode_ssm.data"])
     resource_tracker.ensure_running()  # it unblocks signals when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # the server and its workers start with it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # the server and its workers start so
     try:
         forkserver.ensure_running()
     finally:
