@@ -89,11 +89,11 @@ def test_a_path_is_taken_as_it_stands(path):
     assert settings_from_file(TrainConfig, dump_settings(config), "config.yaml") == config
 
 
-def test_a_path_may_be_quoted_or_null_or_at_home(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/someone")
+def test_a_path_may_be_quoted_or_null_or_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
     words = ["data.data_root=~/t15, all", "output_dir='a, b'", "data.cache_dir=null"]
     config = read_settings(TrainConfig, words)
-    assert (config.data.data_root, config.output_dir, config.data.cache_dir) == ("/home/someone/t15, all", "a, b", None)
+    assert (config.data.data_root, config.output_dir, config.data.cache_dir) == (f"{tmp_path}/t15, all", "a, b", None)
 
 
 def test_a_name_is_text_wherever_it_stands():

@@ -68,14 +68,38 @@ class Recogniser:
     def encode(
         self, dataset: TrialDataset, *, batch_size: int, num_workers: int, on_problem: Callable[[Problem], None]
     ) -> Iterator[tuple[Batch, Encoded]]:
-        """Every good trial once, encoded, in batches of like length."""
+        """Every good trial once, encoded, in batches of like length.
+
+        Raises:
+            InputError: where there is none.
+        """
         plan = sequential_batches(dataset.entries, batch_size)
         batches = read_batches(
             dataset, plan, session_index=self.session_index, num_workers=num_workers, on_problem=on_problem
         )
+        read = 0
         for batch in track(batches, "decoding", total=len(plan), console=Console(stderr=True), transient=True):
             if batch is not None:
+                read += 1
                 yield batch, self.model.encode(batch.to(self.device))
+        if not read:
+            trials = f"{len(dataset)} {dataset.entries[0].key.split} trials"
+            raise InputError(f"None of the {trials} could be decoded; mode-ssm inspect says what is wrong with them.")
+
+    def introduce(self, dataset: TrialDataset) -> None:
+        """Name on stderr what was left out of a split on opening it, and which of its sessions are unknown."""
+        for problem in dataset.problems:
+            say_left_out(problem)
+        for session in sorted({entry.key.session for entry in dataset.entries} - {*self.checkpoint.sessions}):
+            _say(f"{session} was not trained on: it is decoded as an unknown session.")
+
+
+def say_left_out(problem: Problem) -> None:
+    _say(f"Leaving out: {problem}")
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(sentence, markup=False)
 
 
 def load_recogniser(checkpoint: str) -> Recogniser:
@@ -121,34 +145,16 @@ def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
         InputError: where there is none.
     """
     dataset = recogniser.open(config)
-    stderr = Console(stderr=True, soft_wrap=True)
-
-    def report(problem: Problem) -> None:
-        stderr.print(f"Leaving out: {problem}", markup=False)
-
-    for problem in dataset.problems:
-        report(problem)
-    for session in unknown_sessions(recogniser, dataset):
-        stderr.print(f"{session} was not trained on: it is decoded as an unknown session.")
+    recogniser.introduce(dataset)
     options = SearchOptions(config.beam_size, config.max_labels_per_frame)
     results = []
     for batch, encoded in recogniser.encode(
-        dataset, batch_size=config.batch_size, num_workers=config.data.num_workers, on_problem=report
+        dataset, batch_size=config.batch_size, num_workers=config.data.num_workers, on_problem=say_left_out
     ):
         found = recognise(recogniser.model, encoded, config.decoder, options)
         rows = zip(batch.keys, batch.sentences, references(batch), found, strict=True)
         results += [Result(key, text, ref, hyp, edit_counts(ref, hyp)) for key, text, ref, hyp in rows]
-    if not results:
-        raise InputError(nothing_decoded(len(dataset), config.split))
     return sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number))
-
-
-def unknown_sessions(recogniser: Recogniser, dataset: TrialDataset) -> list[str]:
-    return sorted({entry.key.session for entry in dataset.entries} - {*recogniser.checkpoint.sessions})
-
-
-def nothing_decoded(trials: int, split: str) -> str:
-    return f"None of the {trials} {split} trials could be decoded; mode-ssm inspect says what is wrong with them."
 
 
 def summarise(

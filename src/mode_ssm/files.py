@@ -24,7 +24,7 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
+def _output_folder(folder: Path) -> Iterator[None]:
     """Raises: InputError, when what is written to the folder cannot be, on a full disk say."""
     try:
         yield
@@ -38,7 +38,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         InputError: when not.
     """
-    with output_folder(folder):
+    with _output_folder(folder):
         TemporaryFile(dir=next(place for place in (folder, *folder.parents) if place.exists())).close()
 
 
@@ -48,7 +48,7 @@ def replace_texts(folder: Path, texts: Mapping[str, str]) -> None:
     Raises:
         InputError: when one cannot be written.
     """
-    with output_folder(folder):
+    with _output_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             for name, text in texts.items():

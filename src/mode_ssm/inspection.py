@@ -15,6 +15,7 @@ from mode_ssm.data import Problem, TrialEntry
 from mode_ssm.data.index import SplitIndex, index_split
 from mode_ssm.data.opening import check_config, check_fit, index_problems, split_entries
 from mode_ssm.data.problems import MalformedError
+from mode_ssm.data.sampling import spread
 from mode_ssm.data.sessions import SPLITS, find_sessions
 from mode_ssm.data.statistics import HUGE, FeatureStatistics, feature_statistics
 from mode_ssm.errors import InputError
@@ -80,7 +81,7 @@ def examine(config: InspectConfig) -> Findings:
 
 
 def _file_problems(indexes: dict[str, SplitIndex], root: Path) -> list[Problem]:
-    present = {split: index for split, index in indexes.items() if index.files or index.problems}
+    present = {split: index for split, index in indexes.items() if not index.is_empty}
     if not present:
         names = ", ".join(f"data_{split}.hdf5" for split in SPLITS)
         raise InputError(
@@ -120,13 +121,12 @@ def _sample(entries: Sequence[TrialEntry], size: int) -> tuple[FeatureStatistics
     """Features of trials spread evenly over the sessions and splits."""
     channels = _usual_channels(entries)
     usual = [entry for entry in entries if entry.record.channels == channels]
-    size = min(size, len(usual))
-    statistics, problems = feature_statistics([usual[i * len(usual) // size] for i in range(size)], channels)
+    statistics, problems = feature_statistics(spread(usual, size), channels)
     return (statistics if statistics.count.any() else None), problems
 
 
 def _no_train(indexes: dict[str, SplitIndex], root: Path) -> Iterator[Problem]:
-    if not indexes["train"].files and not indexes["train"].problems:
+    if indexes["train"].is_empty:
         yield Problem(str(root), None, "holds no data_train.hdf5", "Nothing can be trained on it.")
 
 

@@ -43,6 +43,7 @@ def test_the_learning_rate_warms_up_and_follows_a_cosine():
     assert rate(0) == pytest.approx(0.2)
     assert rate(50) == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
     assert rate(100) == pytest.approx(0.2)
+    assert rate(10**6) == pytest.approx(0.2)
 
 
 def test_the_learning_rate_warms_up_again_at_a_stage_switch():

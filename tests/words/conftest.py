@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mode_ssm.config import TrainConfig
+from mode_ssm.batch import TrialKey
+from mode_ssm.config import DataConfig, DecodeConfig, TrainConfig
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.phonemes import SILENCE
 from mode_ssm.settings import read_settings
@@ -15,9 +16,11 @@ from mode_ssm.training.splits import sentence_hashes
 from mode_ssm.words.lexicon import write_lexicon
 from mode_ssm.words.model import WordModel, load_word_model
 from mode_ssm.words.ngram import write_arpa
+from mode_ssm.words.posteriors import SpokenTrial
 from tests.data.files import FakeTrial, write_session
 from tests.small import SESSIONS, SMALL
 
+SESSION = SESSIONS[1]
 A, B = 1, 7  # the phonemes AA and B
 LEXICON = {
     "ah": ((A,),),
@@ -26,6 +29,11 @@ LEXICON = {
     "bee": ((B,), (B, B)),
 }
 SENTENCES = ["ah bee", "ah ab bee", "bee", "awe bee ab", "ab ah", "bee bee ah"]
+
+
+def trial(number: int, sentence: str | None = "ah bee", session: str = SESSION, block: int = 1) -> SpokenTrial:
+    key = TrialKey(session, "val", f"trial_{number:04d}", block, number)
+    return SpokenTrial(key, sentence, [1, 40, 7, 40], np.zeros((1, 41), np.float32), torch.zeros(1, 0))
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +90,14 @@ def save_network(run: Path, seed: int, *more: str) -> Path:
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_network(tmp_path_factory.mktemp("runs") / "one", seed=1)
+
+
+@pytest.fixture
+def decode_config(spoken_root: Path, run_folder: Path, lm_folder: Path, tmp_path: Path) -> DecodeConfig:
+    return DecodeConfig(
+        checkpoint=str(run_folder),
+        lm=str(lm_folder),
+        data=DataConfig(data_root=str(spoken_root), cache_dir=str(tmp_path / "index")),
+        nbest=3,
+        output_dir=str(tmp_path / "out"),
+    )

@@ -101,7 +101,7 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_scorer(RescoreConfig(model=str(tmp_path / "none")))
 
 
-def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_transformers_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(InputError, match="run pip install transformers"):
         load_scorer(RescoreConfig(model="any"))

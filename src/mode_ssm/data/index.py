@@ -32,6 +32,16 @@ class SplitIndex:
     problems: list[Problem] = field(default_factory=list)  # of whole files, which have no FileIndex then
     absent: list[str] = field(default_factory=list)  # sessions without a file of the split
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no session has a file of the split, readable or not."""
+        return not self.files and not self.problems
+
+    @property
+    def all_problems(self) -> list[Problem]:
+        """Of whole files, and of trials in files that can be read."""
+        return self.problems + [problem for file in self.files.values() for problem in file.problems]
+
 
 def index_split(root: Path, sessions: tuple[str, ...], split: str, cache_dir: str | None) -> SplitIndex:
     """Index the split's file of each session, from the cache where the file has not changed since."""

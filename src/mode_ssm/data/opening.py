@@ -72,12 +72,12 @@ def index_problems(index: SplitIndex, root: Path, split: str) -> list[Problem]:
     Raises:
         InputError: where no session has a file of the split.
     """
-    if not index.files and not index.problems:
+    if index.is_empty:
         raise InputError(
             f"None of the {len(index.absent)} sessions under {root} has a data_{split}.hdf5; "
             "choose another split, a data.data_root that has it, or a larger data.max_sessions."
         )
-    problems = index.problems + [problem for file in index.files.values() for problem in file.problems]
+    problems = index.all_problems
     if split == "train":
         remedy = "Copy the file there, or move the session's folder away if it is not for training."
         problems += [Problem(file_name(session, split), None, "is absent", remedy) for session in index.absent]
@@ -91,8 +91,7 @@ def _check_channels(index: SplitIndex, num_channels: int, where: str) -> None:
         return
     most = counts.most_common(1)[0][0]
     others = f" or {len(counts) - 1} other numbers of" if len(counts) > 1 else ""
-    turned = all(record.frames == num_channels for file in index.files.values() for record in file.records)
-    if turned:
+    if all(record.frames == num_channels for file in index.files.values() for record in file.records):
         raise InputError(
             f"All {counts.total()} trials of {where} have {num_channels} frames of {most}{others} feature channels, so "
             "they seem to be turned round; write input_features as (frames, channels)."

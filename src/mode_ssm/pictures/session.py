@@ -63,8 +63,7 @@ def _entries(root: Path, session: str, cache_dir: str | None) -> list[TrialEntry
     """The sound trials of all splits that have the session's usual number of channels."""
     indexes = {split: index_split(root, (session,), split, cache_dir) for split in SPLITS}
     entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
-    problems = [problem for index in indexes.values() for problem in index.problems]
-    problems += [p for index in indexes.values() for file in index.files.values() for p in file.problems]
+    problems = [problem for index in indexes.values() for problem in index.all_problems]
     if not entries:
         found = f"; the first problem: {problems[0]}" if problems else "."
         raise InputError(f"{root / session} holds no sound trial{found}")

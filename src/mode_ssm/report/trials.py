@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from mode_ssm.batch import Trial, TrialKey, collate
 from mode_ssm.config import BadTrial, Decoder, EvaluateConfig, ReportConfig
-from mode_ssm.data import Problem, TrialDataset
+from mode_ssm.data import TrialDataset
 from mode_ssm.errors import InputError
-from mode_ssm.evaluation import Recogniser, load_recogniser
+from mode_ssm.evaluation import Recogniser, load_recogniser, say_left_out
 from mode_ssm.recognition import SearchOptions, align_labels, recognise, references
 from mode_ssm.report.records import Run
 from mode_ssm.scoring import ErrorRate, edit_counts, total
@@ -83,8 +82,6 @@ def _decode(run: Run, network: Recogniser, config: ReportConfig) -> Decoded:
     dataset = _some(whole, config.max_trials)
     heads = [head for head in Decoder if _learnt(network, head)]
     trials = sorted(_decode_all(network, dataset, heads, config.batch_size), key=lambda t: _place(t.key))
-    if not trials:
-        raise InputError(f"None of the {len(dataset)} trials could be read.")
     return Decoded(dataset, config.split, len(whole), trials)
 
 
@@ -109,12 +106,7 @@ def _some(dataset: TrialDataset, most: int | None) -> TrialDataset:
 def _decode_all(
     network: Recogniser, dataset: TrialDataset, heads: list[Decoder], batch_size: int
 ) -> Iterator[DecodedTrial]:
-    stderr = Console(stderr=True, soft_wrap=True)
-
-    def say(problem: Problem) -> None:
-        stderr.print(f"Leaving out: {problem}", markup=False)
-
-    for batch, encoded in network.encode(dataset, batch_size=batch_size, num_workers=0, on_problem=say):
+    for batch, encoded in network.encode(dataset, batch_size=batch_size, num_workers=0, on_problem=say_left_out):
         found = [recognise(network.model, encoded, head, SearchOptions()) for head in heads]
         for key, sentence, said, *decoded in zip(batch.keys, batch.sentences, references(batch), *found, strict=True):
             yield DecodedTrial(key, sentence or "", said, dict(zip(heads, decoded, strict=True)))

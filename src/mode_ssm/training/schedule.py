@@ -18,6 +18,7 @@ def learning_rate(
         update_in_stage: counted from 0.
     """
     floor = schedule.final_lr_fraction
+    done = min(done, 1.0)
     match schedule.decay:
         case Decay.cosine:
             fraction = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))

@@ -28,7 +28,6 @@ def introduction(
     train, val = splits.train, splits.val
     parameters = sum(p.numel() for p in model.parameters())
     trials = f"{len(train)} train and {len(val) if val else 0} val trials of {len(train.sessions)} sessions"
-    untrained = {entry.key.session for entry in val.entries} - {*splits.sessions} if val else set()
     yield f"{trials}; {parameters / 1e6:.2f} M parameters; run folder {folder.path}"
     if not val:
         yield "There is no val split: no error rates, and the best checkpoint is the last one."
@@ -36,6 +35,7 @@ def introduction(
         yield f"Leaving out: {problem}"
     if splits.problems:
         yield f"{len(splits.problems)} problems found; mode-ssm inspect lists them."
+    untrained = {entry.key.session for entry in val.entries} - {*splits.sessions} if val else set()
     for session in sorted(untrained):
         yield f"There are no train trials of {session}: it is decoded as a session that the network does not know."
     if resumed:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from torch import Tensor
 
 from mode_ssm.batch import Batch, TrialKey
@@ -14,7 +13,7 @@ from mode_ssm.config import DataConfig, EvaluateConfig
 from mode_ssm.data import Problem
 from mode_ssm.decoding.transducer import State, TransducerCallables
 from mode_ssm.errors import InputError
-from mode_ssm.evaluation import Recogniser, load_recogniser, nothing_decoded, unknown_sessions
+from mode_ssm.evaluation import Recogniser, load_recogniser, say_left_out
 from mode_ssm.models.model import Encoded
 from mode_ssm.recognition import references, transducer_callables
 
@@ -57,27 +56,20 @@ class Ensemble:
         ]
         for recogniser, dataset in zip(self.recognisers, datasets, strict=True):
             self._check(dataset.entries == datasets[0].entries, recogniser)
-        for problem in datasets[0].problems:
-            _report(problem)
-        for session in unknown_sessions(self.recognisers[0], datasets[0]):
-            _say(f"{session} was not trained on: it is decoded as an unknown session.")
+        self.recognisers[0].introduce(datasets[0])
         streams = [
             recogniser.encode(
                 dataset,
                 batch_size=batch_size,
                 num_workers=data.num_workers,
-                on_problem=_report if recogniser is self.recognisers[0] else _keep_quiet,
+                on_problem=say_left_out if recogniser is self.recognisers[0] else _keep_quiet,
             )
             for recogniser, dataset in zip(self.recognisers, datasets, strict=True)
         ]
-        read = 0
         for together in zip(*streams, strict=True):
-            read += len(together[0][0].keys)
             for recogniser, (_, encoded) in zip(self.recognisers, together, strict=True):
                 self._check(torch.equal(encoded.lengths, together[0][1].lengths), recogniser)
             yield self._trials(together, for_transducer)
-        if not read:
-            raise InputError(nothing_decoded(len(datasets[0]), split))
 
     def _check(self, alike: bool, recogniser: Recogniser) -> None:
         if not alike:
@@ -138,14 +130,6 @@ def average_transducers(several: Sequence[TransducerCallables], widths: Sequence
         return average_log_probs([one.join(enc, pred) for one, enc, pred in sides])
 
     return TransducerCallables(initial, predict, join)
-
-
-def _report(problem: Problem) -> None:
-    _say(f"Leaving out: {problem}")
-
-
-def _say(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(sentence, markup=False)
 
 
 def _keep_quiet(_: Problem) -> None:

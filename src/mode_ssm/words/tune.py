@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
+from mode_ssm.data.sampling import spread
 from mode_ssm.errors import InputError
 from mode_ssm.scoring import ErrorRate, total
 from mode_ssm.words.model import load_word_model
@@ -120,11 +121,13 @@ def search_weights(
     state = optuna.trial.TrialState
     done = len(kept.get_trials(states=[state.COMPLETE]))
     kept.sampler = optuna.samplers.TPESampler(seed=config.seed + done)
+    there = kept.get_trials(states=[state.COMPLETE, state.WAITING])  # not one that was interrupted
+    tried = [trial.system_attrs.get("fixed_params", trial.params) for trial in there]
     for settings in first:
         inside = {n: min(max(getattr(settings, n), low), high) for n, (low, high) in ranges.items()}
-        there = kept.get_trials(states=[state.COMPLETE, state.WAITING])  # not one that was interrupted
-        if inside not in [trial.system_attrs.get("fixed_params", trial.params) for trial in there]:
+        if inside not in tried:
             kept.enqueue_trial(inside)
+            tried.append(inside)
 
     def attempt(trial: Any) -> float:
         weights = {name: trial.suggest_float(name, low, high) for name, (low, high) in ranges.items()}
@@ -135,12 +138,6 @@ def search_weights(
     kept.optimize(attempt, n_trials=max(config.tries - done, 0))
     finished = len(kept.get_trials(states=[state.COMPLETE]))
     return Tuned(replace(config.search, **kept.best_params), kept.best_value, finished)
-
-
-def spread(trials: Sequence[SpokenTrial], size: int | None) -> list[SpokenTrial]:
-    """At most `size` trials, evenly over the whole list."""
-    count = len(trials) if size is None else min(size, len(trials))
-    return [trials[i * len(trials) // count] for i in range(count)]
 
 
 def in_batches(trials: Sequence[SpokenTrial], size: int) -> list[list[SpokenTrial]]:
