@@ -36,7 +36,7 @@ from mode_ssm.config import (
 )
 from mode_ssm.memory import keep_freed_memory
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.streaming import EncoderStream
+from mode_ssm.recognition.stream import EncoderStream
 
 SHAPES = {"layers": [Shape(8, 500, 512), Shape(1, 2000, 512), Shape(64, 216, 512)], "small": [Shape(16, 64, 192)]}
 SHAPES["whole"] = SHAPES["layers"]

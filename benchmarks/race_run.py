@@ -17,16 +17,17 @@ import torch
 from race_plan import Costs, Race, Run, stage_epochs
 
 from mode_ssm.batch import FRAME_MS
+from mode_ssm.commands.decode import decode as decode_words
+from mode_ssm.commands.evaluate import Result, decode, summarise
 from mode_ssm.config import DecodeConfig, Decoder, EvaluateConfig, TrainConfig, WordDecoder
 from mode_ssm.data import epoch_batches
 from mode_ssm.errors import InputError
-from mode_ssm.evaluation import Recogniser, Result, decode, load_recogniser, summarise
 from mode_ssm.files import replace_text
+from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.scoring import total
 from mode_ssm.settings import read_settings
 from mode_ssm.training.run_folder import read_metrics
 from mode_ssm.training.splits import open_splits
-from mode_ssm.words.decode import decode as decode_words
 
 DIVERGED = "updates in a row were skipped"  # how a training that found no finite loss any more ends
 
@@ -209,7 +210,7 @@ def _phonemes(recogniser: Recogniser, decoder: Decoder, clock: str) -> dict[str,
     everything = replace(recogniser.checkpoint.config.data, max_sessions=None)
     config = EvaluateConfig(str(recogniser.checkpoint.path), everything, decoder=decoder)
     now = time.perf_counter if clock == "wall" else time.process_time
-    seconds = sum(entry.frames for entry in recogniser.open(config).entries) * FRAME_MS / 1000
+    seconds = sum(entry.frames for entry in recogniser.open(config.data, config.split).entries) * FRAME_MS / 1000
     began = now()
     results = decode(recogniser, config)
     factor = (now() - began) / seconds

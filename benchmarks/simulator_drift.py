@@ -16,12 +16,13 @@ from pathlib import Path
 
 from starting import start
 
+from mode_ssm.commands.evaluate import decode
 from mode_ssm.config import Decoder, EvaluateConfig, SimulateConfig, TrainConfig
-from mode_ssm.evaluation import decode, load_recogniser
+from mode_ssm.recognition.checkpoint import Position, find_checkpoint, read_checkpoint
+from mode_ssm.recognition.network import load_recogniser
 from mode_ssm.scoring import ErrorRate, total
 from mode_ssm.settings import read_settings
 from mode_ssm.simulation import simulate
-from mode_ssm.training.checkpoint import Position, find_checkpoint, read_checkpoint
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.loop import Trainer, train
 from mode_ssm.training.run_folder import RunFolder

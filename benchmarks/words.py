@@ -23,15 +23,15 @@ import numpy as np
 import torch
 from words_inputs import posteriors, sentences, spell, stand_in, write_corpus
 
+from mode_ssm.commands.lm_build import build
 from mode_ssm.config import LmConfig, WordSearchConfig
 from mode_ssm.decoding.ctc import ctc_greedy
+from mode_ssm.language.ctc_search import CTCWordSearch, build_ctc_tree
+from mode_ssm.language.lexicon import read_lexicon
+from mode_ssm.language.model import WordModel, load_word_model
+from mode_ssm.language.transducer_search import TransducerWordSearch
+from mode_ssm.language.trie import build_tree
 from mode_ssm.scoring import edit_counts, total
-from mode_ssm.words.build import build
-from mode_ssm.words.ctc_search import CTCWordSearch, build_ctc_tree
-from mode_ssm.words.lexicon import read_lexicon
-from mode_ssm.words.model import WordModel, load_word_model
-from mode_ssm.words.transducer_search import TransducerWordSearch
-from mode_ssm.words.trie import build_tree
 
 RESULT = Path(__file__).parent / "results" / "words.json"
 FRAME_SECONDS = 0.08

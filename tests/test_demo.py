@@ -1,6 +1,6 @@
 """The demo, cut short: simulated recordings, both stages, decoded phonemes, a picture."""
 
-from mode_ssm.demo import demo
+from mode_ssm.commands.demo import demo
 
 SHORT = ["training.stages.0.epochs=1", "training.stages.1.epochs=1", "encoder.layers=1", "training.accelerator=cpu"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mode_ssm.commands.inspect import examine, inspect
+from mode_ssm.commands.inspect_print import print_findings
 from mode_ssm.config import DataConfig, InspectConfig
 from mode_ssm.errors import InputError
-from mode_ssm.inspection import examine, inspect
-from mode_ssm.inspection_print import print_findings
 from tests.data.files import FakeTrial, make_trial, write_session
 
 SESSIONS = ("t15.2023.08.11", "t15.2023.08.13")

@@ -6,9 +6,9 @@ from lightning_fabric import Fabric
 
 from mode_ssm.cli import main
 from mode_ssm.config import TrainConfig
-from mode_ssm.evaluation import load_recogniser
+from mode_ssm.recognition.network import load_recogniser
+from mode_ssm.recognition.stream import EncoderStream
 from mode_ssm.settings import read_settings
-from mode_ssm.streaming import EncoderStream
 from mode_ssm.training.loop import train
 from tests.pretend_gpu import GPU, PretendGPU
 from tests.small import fitting, small_config, small_words, write_data

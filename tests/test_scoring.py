@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mode_ssm.commands.score import score
 from mode_ssm.errors import InputError
-from mode_ssm.score_command import score
 from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence, total, word_errors
 
 BASELINE = Path(__file__).parents[1] / "../shared/t15_labels/baseline_val_phonemes.csv"

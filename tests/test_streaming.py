@@ -9,8 +9,8 @@ from mode_ssm.batch import Batch
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
+from mode_ssm.recognition.stream import EncoderStream
 from mode_ssm.settings import read_settings
-from mode_ssm.streaming import EncoderStream
 from tests.small import SMALL, fitting
 
 CAUSAL = ["encoder.direction=causal", "preprocessor.smoothing=causal"]

@@ -38,14 +38,18 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "simulate": Command(SimulateConfig, "simulation:simulate", "write simulated recordings in the T15 layout"),
-    "inspect": Command(InspectConfig, "inspection:inspect", "say what a data root holds and what is wrong, or draw it"),
+    "inspect": Command(
+        InspectConfig, "commands.inspect:inspect", "say what a data root holds and what is wrong, or draw it"
+    ),
     "train": Command(TrainConfig, "training.loop:train", "train a network in stages: CTC alone, then CTC and RNN-T"),
-    "evaluate": Command(EvaluateConfig, "evaluation:evaluate", "decode a labelled split and print its error rates"),
-    "decode": Command(DecodeConfig, "words.decode:decode", "decode a split to words with a language model"),
-    "tune": Command(TuneConfig, "words.tune:tune", "search the weights of word decoding on a labelled split"),
-    "submit": Command(SubmitConfig, "words.submission:submit", "write the competition's CSV, or check one"),
+    "evaluate": Command(
+        EvaluateConfig, "commands.evaluate:evaluate", "decode a labelled split and print its error rates"
+    ),
+    "decode": Command(DecodeConfig, "commands.decode:decode", "decode a split to words with a language model"),
+    "tune": Command(TuneConfig, "commands.tune:tune", "search the weights of word decoding on a labelled split"),
+    "submit": Command(SubmitConfig, "commands.submit:submit", "write the competition's CSV, or check one"),
 }
-LM_BUILD = Command(LmConfig, "words.build:build", "make an n-gram model and a lexicon from text and transcripts")
+LM_BUILD = Command(LmConfig, "commands.lm_build:build", "make an n-gram model and a lexicon from text and transcripts")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,13 +126,13 @@ def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from mode_ssm.demo import demo
+    from mode_ssm.commands.demo import demo
 
     demo(options.out, options.settings)
 
 
 def _report(options: argparse.Namespace) -> None:
-    from mode_ssm.report import report
+    from mode_ssm.commands.report import report
 
     runs = [word for word in options.words if "=" not in word or Path(word).is_dir()]
     settings = [word for word in options.words if word not in runs]
@@ -138,7 +142,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from mode_ssm.score_command import score
+    from mode_ssm.commands.score import score
 
     result = score(options.file, reference=options.reference, hypothesis=options.hypothesis, unit=options.unit)
     print(json.dumps(result, indent=2))

@@ -4,6 +4,7 @@ A phoneme error rate counts `|`, the silence after a word, as a phoneme. A word 
 sentences after `normalise_sentence`.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -74,3 +75,9 @@ def normalise_sentence(text: str) -> str:
 def word_errors(reference: str, hypothesis: str) -> ErrorRate:
     """Word edits between two sentences, both normalised."""
     return edit_counts(normalise_sentence(reference).split(), normalise_sentence(hypothesis).split())
+
+
+def sentence_hash(sentence: str) -> int:
+    """63 bits of a normalised sentence: enough to say whether it was trained on, without storing the text."""
+    digest = hashlib.sha256(normalise_sentence(sentence).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
+from mode_ssm.language.lexicon import write_lexicon
+from mode_ssm.language.ngram import write_arpa
 from mode_ssm.settings import read_settings
 from mode_ssm.training import loop
 from mode_ssm.training.run_folder import read_metrics
-from mode_ssm.words.lexicon import write_lexicon
-from mode_ssm.words.ngram import write_arpa
 from tests.small import write_data
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

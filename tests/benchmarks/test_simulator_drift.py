@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from mode_ssm.training.checkpoint import find_checkpoint, read_checkpoint
+from mode_ssm.recognition.checkpoint import find_checkpoint, read_checkpoint
 from tests.small import SMALL, write_data
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

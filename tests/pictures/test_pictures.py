@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from mode_ssm.commands.inspect import inspect
 from mode_ssm.config import DataConfig, InspectConfig, SimulateConfig
 from mode_ssm.errors import InputError
-from mode_ssm.inspection import inspect
 from mode_ssm.pictures import trial as trial_picture
 from mode_ssm.pictures.reading import read_shown_trial
 from mode_ssm.simulation import simulate

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mode_ssm.errors import InputError
-from mode_ssm.training.checkpoint import read_checkpoint
+from mode_ssm.recognition.checkpoint import read_checkpoint
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
 from tests.data.files import FakeTrial, make_trial, write_session

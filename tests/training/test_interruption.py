@@ -14,8 +14,8 @@ import torch
 
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
+from mode_ssm.recognition.checkpoint import Position, read_checkpoint
 from mode_ssm.settings import read_settings
-from mode_ssm.training.checkpoint import Position, read_checkpoint
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import RunFolder, read_metrics
 from tests.data.files import make_trial, write_session

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mode_ssm.config import TrainConfig
-from mode_ssm.training.checkpoint import Position, read_checkpoint
+from mode_ssm.recognition.checkpoint import Position, read_checkpoint
 from mode_ssm.training.loop import Trainer, train
 from mode_ssm.training.run_folder import read_metrics
 from mode_ssm.training.splits import open_splits

@@ -7,7 +7,7 @@ from mode_ssm.batch import collate
 from mode_ssm.config import Decoder
 from mode_ssm.decoding.alignment import ctc_alignment, rnnt_alignment
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.recognition import align_labels
+from mode_ssm.recognition.searches import align_labels
 from mode_ssm.training import validation
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.loop import train

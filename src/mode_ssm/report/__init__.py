@@ -2,7 +2,3 @@
 
 run folder -> records, trials -> sections of blocks -> templates -> page
 """
-
-from mode_ssm.report.command import report
-
-__all__ = ["report"]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mode_ssm.config import Decoder, TrainConfig
 from mode_ssm.errors import InputError
+from mode_ssm.recognition.checkpoint import read_checkpoint
 from mode_ssm.settings import settings_from_file
-from mode_ssm.training.checkpoint import read_checkpoint
 from mode_ssm.training.run_folder import read_metrics
 
 Floats = NDArray[np.float64]

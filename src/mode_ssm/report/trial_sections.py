@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from mode_ssm.config import ReportConfig
-from mode_ssm.evaluation import Recogniser
 from mode_ssm.phonemes import PHONEMES
+from mode_ssm.recognition.network import Recogniser
 from mode_ssm.report.alignment_figure import draw_alignment
 from mode_ssm.report.confusion import NOTHING, Confusions, pairs
 from mode_ssm.report.page import Block, Figure, LegendEntry, Note, Section, Table

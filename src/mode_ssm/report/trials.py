@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from mode_ssm.batch import Trial, TrialKey, collate
-from mode_ssm.config import BadTrial, Decoder, EvaluateConfig, ReportConfig
+from mode_ssm.config import BadTrial, Decoder, ReportConfig
 from mode_ssm.data import TrialDataset
 from mode_ssm.errors import InputError
-from mode_ssm.evaluation import Recogniser, load_recogniser, say_left_out
-from mode_ssm.recognition import SearchOptions, align_labels, recognise, references
+from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
+from mode_ssm.recognition.searches import SearchOptions, align_labels, recognise, references
 from mode_ssm.report.records import Run
 from mode_ssm.scoring import ErrorRate, edit_counts, total
 
@@ -78,7 +78,7 @@ def _decode(run: Run, network: Recogniser, config: ReportConfig) -> Decoded:
     data = replace(run.config.data, on_bad_trial=BadTrial.skip, num_workers=0)
     if config.data.data_root is not None:
         data = replace(data, data_root=config.data.data_root)
-    whole = network.open(EvaluateConfig(checkpoint=str(run.path), data=data, split=config.split))
+    whole = network.open(data, config.split)
     dataset = _some(whole, config.max_trials)
     heads = [head for head in Decoder if _learnt(network, head)]
     trials = sorted(_decode_all(network, dataset, heads, config.batch_size), key=lambda t: _place(t.key))

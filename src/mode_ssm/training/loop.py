@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.training.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint
+from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
 from mode_ssm.training.clipping import clip_bound
 from mode_ssm.training.devices import any_process, gather_lines, peak_memory_mb, start_fabric
 from mode_ssm.training.display import Display
@@ -32,7 +33,8 @@ from mode_ssm.training.picture import draw_run
 from mode_ssm.training.resume import changed_settings, find_resumable
 from mode_ssm.training.run_folder import RunFolder, new_name
 from mode_ssm.training.schedule import check_stages, learning_rate, short_stages, transducer_weight
-from mode_ssm.training.splits import Splits, open_splits, sentence_hashes
+from mode_ssm.training.splits import Splits, open_splits
+from mode_ssm.training.steering import Steering
 from mode_ssm.training.stopping import StopRequest
 from mode_ssm.training.telling import epoch_summary, introduction
 from mode_ssm.training.update import Update, run_update
@@ -81,6 +83,7 @@ class Trainer:
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position.among(self.fabric.world_size)
+        self.steering = Steering(**self.position.steering)
         self.batches_per_epoch = len(self.plan(0))
         self.updates_per_epoch = math.ceil(self.batches_per_epoch / config.training.gradient_accumulation_steps)
         self.parts_wait = any(map(longest_wait, config.training.stages))
@@ -213,7 +216,7 @@ class Trainer:
         set_learning_rate(self.optimizer, lr)
         if self.parts_wait:  # else what the caller holds stays held
             freeze(self.model, stage, in_stage)
-        steering = position.steering
+        steering = self.steering
         weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage), steering.gradient_scale)
         bound = clip_bound(config.training, steering.grad_norms)
         read = list(batches.values())
@@ -301,6 +304,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         self.position.seconds = time.monotonic() - self.started
+        self.position.steering = asdict(self.steering)
         if self.is_main:
             save_checkpoint(
                 path,

@@ -4,8 +4,8 @@ from typing import Any
 
 from mode_ssm.config import CHOICES, Resume, TrainConfig
 from mode_ssm.errors import InputError
+from mode_ssm.recognition.checkpoint import Checkpoint, read_checkpoint
 from mode_ssm.settings import walk
-from mode_ssm.training.checkpoint import Checkpoint, read_checkpoint
 from mode_ssm.training.run_folder import RunFolder, read_metrics
 from mode_ssm.training.splits import Splits
 

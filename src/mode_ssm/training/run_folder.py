@@ -16,8 +16,8 @@ from mode_ssm.batch import Batch
 from mode_ssm.config import Resume, TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text, replacing
+from mode_ssm.recognition.checkpoint import Position
 from mode_ssm.settings import dump_settings
-from mode_ssm.training.checkpoint import Position
 from mode_ssm.training.history import Record
 from mode_ssm.training.update import Update
 

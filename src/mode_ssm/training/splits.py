@@ -1,17 +1,11 @@
 """The data of a run: the train split, the val split where there is one, and which sentences were trained on."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from mode_ssm.config import TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
 from mode_ssm.models.preprocessor import encoder_frames
-from mode_ssm.scoring import normalise_sentence
 from mode_ssm.training.augment import fewest_frames
 
 
@@ -58,14 +52,3 @@ def open_splits(config: TrainConfig) -> Splits:
         encoder_frames=lambda frames: encoder_frames(config.preprocessor, frames),
     )
     return Splits(train, val)
-
-
-def sentence_hash(sentence: str) -> int:
-    """63 bits of a normalised sentence: enough to say whether it was trained on, without storing the text."""
-    digest = hashlib.sha256(normalise_sentence(sentence).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def sentence_hashes(sentences: Iterable[str | None]) -> Tensor:
-    """(N,) int64, sorted, each once."""
-    return torch.tensor(sorted({sentence_hash(s) for s in sentences if s is not None}), dtype=torch.int64)

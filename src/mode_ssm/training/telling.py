@@ -5,7 +5,7 @@ from typing import Any
 
 from mode_ssm.config import Decoder
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.training.checkpoint import Position
+from mode_ssm.recognition.checkpoint import Position
 from mode_ssm.training.display import clock
 from mode_ssm.training.objective import LossTerms
 from mode_ssm.training.run_folder import RunFolder

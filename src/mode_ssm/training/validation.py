@@ -13,7 +13,7 @@ from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
 from mode_ssm.models.model import Encoded, ModeSSM
 from mode_ssm.phonemes import BLANK
-from mode_ssm.recognition import SearchOptions, align_labels, references
+from mode_ssm.recognition.searches import SearchOptions, align_labels, references
 from mode_ssm.scoring import ErrorRate, edit_counts, total
 from mode_ssm.training.devices import any_process, sum_over_processes
 

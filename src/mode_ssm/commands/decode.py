@@ -1,0 +1,72 @@
+"""`mode-ssm decode`: a checkpoint's trials to sentences."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from mode_ssm.commands.corpora import read_corpora
+from mode_ssm.commands.word_results import in_order, print_summary, summarise, write_results
+from mode_ssm.config import DecodeConfig, WordDecoder
+from mode_ssm.errors import InputError
+from mode_ssm.files import check_writable
+from mode_ssm.language.model import WordModel, load_word_model
+from mode_ssm.language.pool import CTCWordPool
+from mode_ssm.language.rescore import load_scorer, rescore
+from mode_ssm.language.search import Found, search_ctc, search_transducer
+from mode_ssm.language.trie import build_tree
+from mode_ssm.language.weights import choose_weights, decoding_folder
+from mode_ssm.recognition.ensemble import Ensemble, load_ensemble
+
+
+def decode(config: DecodeConfig) -> None:
+    """Search, print word error rates where there are labels, and write hypotheses.csv, nbest.jsonl and decode.json.
+
+    Raises:
+        InputError: when anything named cannot be read, or the results cannot be written.
+    """
+    corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
+    model = load_word_model(config.lm)
+    ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    checkpoint = ensemble.recognisers[0].checkpoint
+    search = choose_weights(config.weights, config.search, checkpoint.path, config.decoder, config.lm)
+    config = replace(config, search=search)
+    scorer = load_scorer(config.rescore) if config.rescore.model is not None else None
+    folder = Path(config.output_dir or decoding_folder(checkpoint.path) / f"{config.split}-{config.decoder.value}")
+    check_writable(folder)
+    results = in_order(find_sentences(ensemble, model, config))
+    if scorer is not None:
+        nbest = rescore([found.hypotheses for found in results], scorer, config.rescore, config.search.lm_weight)
+        results = [Found(found.trial, hypotheses) for found, hypotheses in zip(results, nbest, strict=True)]
+    summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora)
+    if "wer" in summary:
+        print_summary(summary, f"Words, {config.split}, {config.decoder.value}")
+    write_results(folder, summary, results)
+    print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {folder}")
+
+
+def find_sentences(ensemble: Ensemble, model: WordModel, config: DecodeConfig) -> list[Found]:
+    """Search every trial of the split with the decoder of the configuration."""
+    for_transducer = config.decoder is not WordDecoder.ctc
+    batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
+    if not for_transducer:
+        with CTCWordPool(model, config.lm, config.decode_workers) as pool:
+            return search_ctc([trial for batch in batches for trial in batch], pool, config.search, config.nbest)
+    if config.decode_workers:
+        raise InputError("decode_workers is for decoder=ctc; the transducer's search runs in batches in this process.")
+    tree = build_tree(model)
+    return list(
+        search_transducer(batches, model, tree, ensemble.transducer, config.decoder, config.search, config.nbest)
+    )
+
+
+def _settings_of(config: DecodeConfig) -> dict[str, Any]:
+    return {
+        "checkpoint": config.checkpoint,
+        "ensemble": config.ensemble,
+        "lm": config.lm,
+        "data_root": config.data.data_root,
+        "split": config.split,
+        "decoder": config.decoder.value,
+        "search": asdict(config.search),
+        "rescore": asdict(config.rescore) if config.rescore.model is not None else None,
+    }

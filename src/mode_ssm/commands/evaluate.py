@@ -1,0 +1,145 @@
+"""`mode-ssm evaluate`: decode a labelled split with a checkpoint and count its phoneme errors.
+
+A checkpoint rebuilds its own model; only the data root and what to decode are asked for.
+"""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from mode_ssm.batch import TrialKey
+from mode_ssm.commands.corpora import Corpora, read_corpora
+from mode_ssm.config import EvaluateConfig
+from mode_ssm.errors import InputError
+from mode_ssm.files import check_writable, replace_texts
+from mode_ssm.phonemes import to_symbols
+from mode_ssm.recognition.checkpoint import Checkpoint
+from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
+from mode_ssm.recognition.searches import SearchOptions, recognise, references
+from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total
+
+
+class Result(NamedTuple):
+    """One decoded trial."""
+
+    key: TrialKey
+    sentence: str | None
+    reference: list[int]
+    hypothesis: list[int]
+    errors: ErrorRate
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Decode, print a table, and write `evaluation.json` and `hypotheses.csv`.
+
+    Raises:
+        InputError: when the split has no labels, or anything named cannot be read.
+    """
+    if config.split == "test":
+        raise InputError("split=test has no labels to compare with; evaluate split=val or split=train.")
+    corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
+    recogniser = load_recogniser(config.checkpoint)
+    folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config))
+    check_writable(folder)
+    results = decode(recogniser, config)
+    summary = summarise(results, recogniser.checkpoint, config, corpora)
+    print_summary(summary)
+    write_results(folder, summary, results)
+    print(f"Written: {folder / 'evaluation.json'} and {folder / 'hypotheses.csv'}")
+
+
+def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
+    """Decode all usable trials, in session, block and trial order; the others are named on stderr.
+
+    Raises:
+        InputError: where there is none.
+    """
+    dataset = recogniser.open(config.data, config.split)
+    recogniser.introduce(dataset)
+    options = SearchOptions(config.beam_size, config.max_labels_per_frame)
+    results = []
+    for batch, encoded in recogniser.encode(
+        dataset, batch_size=config.batch_size, num_workers=config.data.num_workers, on_problem=say_left_out
+    ):
+        found = recognise(recogniser.model, encoded, config.decoder, options)
+        rows = zip(batch.keys, batch.sentences, references(batch), found, strict=True)
+        results += [Result(key, text, ref, hyp, edit_counts(ref, hyp)) for key, text, ref, hyp in rows]
+    return sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number))
+
+
+def summarise(
+    results: list[Result], checkpoint: Checkpoint, config: EvaluateConfig, corpora: Corpora | None
+) -> dict[str, Any]:
+    """What evaluation.json holds; rates are fractions, pooled over trials."""
+    seen_hashes = set(checkpoint.sentence_hashes.tolist())
+    seen = [r.errors for r in results if r.sentence is not None and sentence_hash(r.sentence) in seen_hashes]
+    unseen = [r.errors for r in results if r.sentence is not None and sentence_hash(r.sentence) not in seen_hashes]
+    pooled = total(r.errors for r in results)
+    summary: dict[str, Any] = {
+        "checkpoint": str(checkpoint.path),
+        "data_root": config.data.data_root,
+        "split": config.split,
+        "decoder": config.decoder.value,
+        "beam_size": config.beam_size,
+        "trials": len(results),
+        "reference_phonemes": pooled.reference_length,
+        "edits": pooled.edits,
+        "per": pooled.rate,
+        "per_seen_sentences": total(seen).rate if seen else None,
+        "per_unseen_sentences": total(unseen).rate if unseen else None,
+        "trials_seen_sentences": len(seen),
+        "trials_unseen_sentences": len(unseen),
+        "per_by_session": _rates(results, lambda r: r.key.session),
+    }
+    if corpora is not None:
+        summary["per_by_corpus"] = _rates(results, lambda r: corpora.of(r.key.session, r.key.block))
+    return summary
+
+
+def _rates(results: list[Result], group_of: Callable[[Result], str]) -> dict[str, float]:
+    groups: dict[str, ErrorRate] = defaultdict(ErrorRate)
+    for result in results:
+        groups[group_of(result)] += result.errors
+    return {name: errors.rate for name, errors in sorted(groups.items())}
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """The table that a person reads."""
+    title = f"Phoneme error rate, {summary['split']}, {summary['decoder']}, {summary['trials']} trials"
+    table = Table("", "PER (%)", title=title)
+    table.columns[1].justify = "right"
+    rows = [("all trials", summary["per"])]
+    for kind in ("unseen", "seen"):
+        rows.append((f"sentences {kind} in training", summary[f"per_{kind}_sentences"]))
+    for group in ("session", "corpus"):
+        rows += list(summary.get(f"per_by_{group}", {}).items())
+    for name, rate in rows:
+        table.add_row(name, "no trials" if rate is None else f"{100 * rate:.2f}")
+    Console().print(table)
+
+
+def write_results(folder: Path, summary: dict[str, Any], results: list[Result]) -> None:
+    """Write both files.
+
+    Raises:
+        InputError: when the folder cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["session", "block", "trial", "sentence", "phonemes", "predicted_phonemes", "edits"])
+    for r in results:
+        symbols = (to_symbols(r.reference), to_symbols(r.hypothesis))
+        writer.writerow([r.key.session, r.key.block, r.key.number, r.sentence or "", *symbols, r.errors.edits])
+    replace_texts(folder, {"hypotheses.csv": text.getvalue(), "evaluation.json": json.dumps(summary, indent=2) + "\n"})
+
+
+def _beside(checkpoint: Path, config: EvaluateConfig) -> Path:
+    run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    return run / "evaluation" / f"{config.split}-{config.decoder.value}"

@@ -1,0 +1,155 @@
+"""`mode-ssm tune`: search for the weights of word decoding with the lowest word error rate on a labelled split."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mode_ssm.commands.word_results import word_errors_of
+from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
+from mode_ssm.data.sampling import spread
+from mode_ssm.errors import InputError
+from mode_ssm.language.model import load_word_model
+from mode_ssm.language.pool import CTCWordPool
+from mode_ssm.language.search import search_ctc, search_transducer
+from mode_ssm.language.spoken import SpokenTrial
+from mode_ssm.language.trie import build_tree
+from mode_ssm.language.weights import decoding_folder, read_weights, tuned_file, write_weights
+from mode_ssm.recognition.ensemble import load_ensemble
+from mode_ssm.scoring import ErrorRate, total
+
+Objective = Callable[[WordSearchConfig], ErrorRate]
+
+# The range of each weight that a decoder knows, in natural logarithms (temperature: a divisor).
+_TRANSDUCER = {
+    "lm_weight": (0.0, 2.0),
+    "word_score": (-3.0, 3.0),
+    "blank_penalty": (0.0, 2.0),
+    "internal_lm_weight": (0.0, 0.8),
+}
+RANGES: dict[WordDecoder, dict[str, tuple[float, float]]] = {
+    WordDecoder.ctc: {
+        "lm_weight": (0.0, 2.0),
+        "word_score": (-3.0, 3.0),
+        "silence_score": (-1.0, 1.0),
+        "blank_penalty": (0.0, 3.0),
+        "temperature": (0.5, 3.0),
+    },
+    WordDecoder.rnnt: _TRANSDUCER,
+    WordDecoder.joint: {**_TRANSDUCER, "ctc_weight": (0.0, 2.0)},
+}
+
+
+class Tuned(NamedTuple):
+    settings: WordSearchConfig
+    wer: float
+    tries: int  # in all, those of earlier runs included
+
+
+def tune(config: TuneConfig) -> None:
+    """Search, print the best weights, and keep them where `mode-ssm decode weights=tuned` finds them.
+
+    Raises:
+        InputError: when the split has no sentences, or anything named cannot be read or written.
+    """
+    if config.split == "test":
+        raise InputError("split=test has no sentences to compare with; tune on split=val.")
+    model = load_word_model(config.lm)
+    ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    checkpoint = ensemble.recognisers[0].checkpoint
+    for_transducer = config.decoder is not WordDecoder.ctc
+    batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
+    trials = spread([trial for batch in batches for trial in batch if trial.sentence], config.max_sentences)
+    if not trials:
+        raise InputError(f"split={config.split} has no sentences to compare with; tune on split=val.")
+    file = tuned_file(checkpoint.path, config.decoder)
+    storage = decoding_folder(checkpoint.path) / "tune.db"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    study = study_name(config, checkpoint.position.update, len(trials))
+    with CTCWordPool(model, config.lm, config.decode_workers) as pool:
+
+        def ctc(settings: WordSearchConfig) -> ErrorRate:
+            return total(map(word_errors_of, search_ctc(trials, pool, settings, nbest=1)))
+
+        def transducer(settings: WordSearchConfig) -> ErrorRate:
+            groups = in_batches(trials, config.batch_size)
+            found = search_transducer(groups, model, tree, ensemble.transducer, config.decoder, settings, nbest=1)
+            return total(map(word_errors_of, found))
+
+        tree = build_tree(model)
+        objective = transducer if for_transducer else ctc
+        best = search_weights(objective, config, starts(config, checkpoint.path), storage, study)
+    write_weights(file, best.settings, best.wer, config.lm)
+    _print_best(best, config, len(trials), file)
+
+
+def study_name(config: TuneConfig, update: int, sentences: int) -> str:
+    """What an error rate depends on besides the weights; another study begins when any of it changes."""
+    lm = Path(config.lm).resolve()
+    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(lm.iterdir())]
+    fixed = {name: value for name, value in asdict(config.search).items() if name not in RANGES[config.decoder]}
+    rest = repr((fixed, str(Path(config.data.data_root).resolve()), config.data.max_sessions, files)).encode()
+    digest = hashlib.sha256(rest).hexdigest()[:12]
+    return f"{config.decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''} {digest}"
+
+
+def starts(config: TuneConfig, checkpoint: Path) -> list[WordSearchConfig]:
+    """What is tried first: the settings given, and for joint what was tuned for rnnt, without and with CTC scores."""
+    tuned = tuned_file(checkpoint, WordDecoder.rnnt)
+    if config.decoder is not WordDecoder.joint or not tuned.exists():
+        return [config.search]
+    weights, _ = read_weights(tuned)
+    return [config.search, replace(weights, ctc_weight=0.0), replace(weights, ctc_weight=config.search.ctc_weight)]
+
+
+def search_weights(
+    objective: Objective, config: TuneConfig, first: Sequence[WordSearchConfig], storage: Path, study: str
+) -> Tuned:
+    """Try settings by optuna's TPE sampler, after those named first; an interrupted search goes on.
+
+    Raises:
+        InputError: where optuna is not installed.
+    """
+    try:
+        optuna: Any = import_module("optuna")
+    except ImportError:
+        raise InputError("mode-ssm tune needs optuna, which is not installed; run pip install optuna.") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    ranges = RANGES[config.decoder]
+    kept = optuna.create_study(storage=f"sqlite:///{storage}", study_name=study, load_if_exists=True)
+    state = optuna.trial.TrialState
+    done = len(kept.get_trials(states=[state.COMPLETE]))
+    kept.sampler = optuna.samplers.TPESampler(seed=config.seed + done)
+    there = kept.get_trials(states=[state.COMPLETE, state.WAITING])  # not one that was interrupted
+    tried = [trial.system_attrs.get("fixed_params", trial.params) for trial in there]
+    for settings in first:
+        inside = {n: min(max(getattr(settings, n), low), high) for n, (low, high) in ranges.items()}
+        if inside not in tried:
+            kept.enqueue_trial(inside)
+            tried.append(inside)
+
+    def attempt(trial: Any) -> float:
+        weights = {name: trial.suggest_float(name, low, high) for name, (low, high) in ranges.items()}
+        wer = objective(replace(config.search, **weights)).rate
+        print(f"{trial.number + 1:4d}  WER {100 * wer:6.2f} %  " + _describe(weights), flush=True)
+        return wer
+
+    kept.optimize(attempt, n_trials=max(config.tries - done, 0))
+    finished = len(kept.get_trials(states=[state.COMPLETE]))
+    return Tuned(replace(config.search, **kept.best_params), kept.best_value, finished)
+
+
+def in_batches(trials: Sequence[SpokenTrial], size: int) -> list[list[SpokenTrial]]:
+    return [list(trials[start : start + size]) for start in range(0, len(trials), size)]
+
+
+def _describe(weights: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in weights.items())
+
+
+def _print_best(best: Tuned, config: TuneConfig, sentences: int, file: Path) -> None:
+    weights = {name: asdict(best.settings)[name] for name in RANGES[config.decoder]}
+    print(f"Best of {best.tries} on {sentences} sentences: WER {100 * best.wer:.2f} % with {_describe(weights)}.")
+    print(f"Kept in {file}; use them by mode-ssm decode weights=tuned decoder={config.decoder.value}.")

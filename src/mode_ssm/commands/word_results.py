@@ -1,0 +1,131 @@
+"""Word error rates: in all, by session and corpus, unseen sentences apart, and of the best that an n-best holds."""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mode_ssm.batch import TrialKey
+from mode_ssm.commands.corpora import Corpora
+from mode_ssm.files import replace_texts
+from mode_ssm.language.hypothesis import WordHypothesis
+from mode_ssm.language.search import Found
+from mode_ssm.phonemes import to_symbols
+from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total, word_errors
+
+NOTHING = WordHypothesis((), float("-inf"), 0.0, ())
+COLUMNS = ("session", "block", "trial", "sentence", "words", "phonemes", "predicted_phonemes")
+
+
+def best(found: Found) -> WordHypothesis:
+    """The best hypothesis; the empty sentence where there is none."""
+    return found.hypotheses[0] if found.hypotheses else NOTHING
+
+
+def word_errors_of(found: Found) -> ErrorRate:
+    return word_errors(found.trial.sentence or "", best(found).text)
+
+
+def oracle_errors_of(found: Found) -> ErrorRate:
+    """Word errors of the n-best's most accurate sentence: what a perfect rescoring would reach."""
+    choices = found.hypotheses or [NOTHING]
+    return min((word_errors(found.trial.sentence or "", h.text) for h in choices), key=lambda errors: errors.edits)
+
+
+def summarise(results: Sequence[Found], seen_hashes: Iterable[int], corpora: Corpora | None) -> dict[str, Any]:
+    """Rates as fractions, pooled over the labelled trials; without any, only their number.
+
+    seen_hashes are those of the training sentences.
+    """
+    labelled = [found for found in results if found.trial.sentence is not None]
+    summary: dict[str, Any] = {"trials": len(results), "trials_labelled": len(labelled)}
+    if not labelled:
+        return summary
+    known = set(seen_hashes)
+    groups = _group(labelled, lambda f: "seen" if sentence_hash(f.trial.sentence or "") in known else "unseen")
+    pooled = total(map(word_errors_of, labelled))
+    summary |= {
+        "wer": pooled.rate,
+        "word_edits": pooled.edits,
+        "reference_words": pooled.reference_length,
+        "oracle_wer": total(map(oracle_errors_of, labelled)).rate,
+        "per": total(edit_counts(f.trial.labels, best(f).labels) for f in labelled).rate,
+        "wer_unseen_sentences": groups.get("unseen"),
+        "wer_seen_sentences": groups.get("seen"),
+        "wer_by_session": _group(labelled, lambda f: f.trial.key.session),
+    }
+    if corpora is not None:
+        summary["wer_by_corpus"] = _group(labelled, lambda f: corpora.of(f.trial.key.session, f.trial.key.block))
+    return summary
+
+
+def _group(results: Sequence[Found], name_of: Callable[[Found], str]) -> dict[str, float]:
+    errors: dict[str, ErrorRate] = defaultdict(ErrorRate)
+    for found in results:
+        errors[name_of(found)] += word_errors_of(found)
+    return {name: pooled.rate for name, pooled in sorted(errors.items())}
+
+
+def print_summary(summary: dict[str, Any], title: str) -> None:
+    """The table that a person reads."""
+    table = Table("", "%", title=f"{title}, {summary['trials']} trials")
+    table.columns[1].justify = "right"
+    rows: list[tuple[str, float | None]] = [
+        ("word error rate", summary["wer"]),
+        ("of sentences unseen in training", summary["wer_unseen_sentences"]),
+        ("of sentences seen in training", summary["wer_seen_sentences"]),
+        ("of the best of the n-best (oracle)", summary["oracle_wer"]),
+        ("phoneme error rate", summary["per"]),
+    ]
+    for group in ("session", "corpus"):
+        rows += [(f"word error rate, {name}", rate) for name, rate in summary.get(f"wer_by_{group}", {}).items()]
+    for name, rate in rows:
+        table.add_row(name, "no trials" if rate is None else f"{100 * rate:.2f}")
+    Console().print(table)
+
+
+def in_order(results: Iterable[Found]) -> list[Found]:
+    """By session, block and trial."""
+    return sorted(results, key=lambda found: sort_key(found.trial.key))
+
+
+def sort_key(key: TrialKey) -> tuple[str, int, int]:
+    return key.session, key.block, key.number
+
+
+def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found]) -> None:
+    """Write decode.json, hypotheses.csv (a row a trial) and nbest.jsonl (an object a trial).
+
+    Raises:
+        InputError: when the folder cannot be written.
+    """
+    texts = {
+        "hypotheses.csv": _table(results),
+        "nbest.jsonl": "".join(json.dumps(_nbest_entry(found)) + "\n" for found in results),
+        "decode.json": json.dumps(summary, indent=2) + "\n",
+    }
+    replace_texts(folder, texts)
+
+
+def _table(results: Sequence[Found]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for found in results:
+        key, hypothesis = found.trial.key, best(found)
+        said = (found.trial.sentence or "", hypothesis.text)
+        phonemes = (to_symbols(found.trial.labels), to_symbols(hypothesis.labels))
+        writer.writerow([key.session, key.block, key.number, *said, *phonemes])
+    return text.getvalue()
+
+
+def _nbest_entry(found: Found) -> dict[str, Any]:
+    key = found.trial.key
+    hypotheses = [{"words": h.text, "score": round(h.score, 4), "ngram": round(h.lm, 4)} for h in found.hypotheses]
+    return {"session": key.session, "block": key.block, "trial": key.number, "nbest": hypotheses}

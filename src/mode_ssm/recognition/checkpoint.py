@@ -1,0 +1,161 @@
+"""One file per checkpoint: tensors and a JSON header in safetensors, so that loading runs no code.
+
+A checkpoint is written beside its place and renamed, so a reader sees the old file or the new one and nothing between.
+It holds weights, optimizer moments, the position in the training and the resolved settings. Random numbers need no
+state: each update seeds its generator from (seed, update, process).
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mode_ssm.config import TrainConfig
+from mode_ssm.errors import InputError
+from mode_ssm.files import replacing
+from mode_ssm.scoring import sentence_hash
+from mode_ssm.settings import dump_settings, settings_from_file
+
+FORMAT = "mode-ssm checkpoint 1"
+
+
+@dataclass
+class Position:
+    """Where a training stands; everything is counted from 0."""
+
+    stage: int = 0
+    epoch: int = 0  # of the stage
+    batch: int = 0  # of the epoch: the next one that each process reads
+    update: int = 0  # over all stages, skipped ones included
+    stage_start: int = 0  # the update at which the stage began
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    best: list[float] = field(default_factory=list)  # stage and PER of the best validation so far
+    seconds: float = 0.0  # training time so far
+    steering: dict[str, Any] = field(default_factory=dict)  # what the next update is steered by, see training
+    speaking: dict[str, int] = field(default_factory=dict)  # alarms that are going off, see Monitor
+    processes: int = 1
+
+    def among(self, processes: int) -> "Position":
+        """The same place in the epoch for another number of processes; a batch may be read twice, none is left out."""
+        return replace(self, processes=processes, batch=self.batch * self.processes // processes)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    path: Path
+    config: TrainConfig
+    sessions: tuple[str, ...]  # by session index
+    position: Position
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    sentence_hashes: Tensor  # (N,) int64, of the training sentences
+
+
+def save_checkpoint(
+    path: Path,
+    *,
+    config: TrainConfig,
+    sessions: tuple[str, ...],
+    position: Position,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    sentence_hashes: Tensor,
+) -> None:
+    """Write a checkpoint.
+
+    Raises:
+        InputError: when the file cannot be written, on a full disk say; an older checkpoint stays as it was.
+    """
+    tensors = {f"model.{name}": t.detach().contiguous().cpu().clone() for name, t in model.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": t.detach().cpu().contiguous() for name, t in moments.items()}
+    tensors["sentence_hashes"] = sentence_hashes
+    header = {
+        "format": FORMAT,
+        "config": dump_settings(config),
+        "sessions": json.dumps(sessions),
+        "position": json.dumps(asdict(position)),
+    }
+    try:
+        with replacing(path) as beside:
+            save_file(tensors, beside, metadata=header)
+            with beside.open("rb") as written:
+                os.fsync(written.fileno())
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"The checkpoint {path} could not be written ({error}); free disk space or set output_dir elsewhere, "
+            "then continue with training.resume=auto."
+        ) from None
+
+
+def read_checkpoint(path: Path, *, with_optimizer: bool = False) -> Checkpoint:
+    """Read a checkpoint to CPU tensors.
+
+    Raises:
+        InputError: when the file is missing, is no safetensors file, is cut short or was not written by this program.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            wanted = [key for key in file.keys() if with_optimizer or not key.startswith("optimizer.")]  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in wanted}
+    except FileNotFoundError:
+        raise InputError(f"There is no checkpoint {path}; give a run folder that `mode-ssm train` wrote.") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} is not a readable checkpoint ({error}); use another one of the run. (Resuming takes "
+            "best.safetensors where there is no last.safetensors.)"
+        ) from None
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path} is a safetensors file but not a checkpoint of MODE-SSM; give a run folder.")
+    return Checkpoint(
+        path=path,
+        config=settings_from_file(TrainConfig, header["config"], str(path)),
+        sessions=tuple(json.loads(header["sessions"])),
+        position=Position(**json.loads(header["position"])),
+        model=_part(tensors, "model."),
+        optimizer=_part(tensors, "optimizer."),
+        sentence_hashes=tensors["sentence_hashes"],
+    )
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
+    """Put saved moments back, by the parameters' order."""
+    state: dict[int, dict[str, Any]] = {}
+    for key, tensor in moments.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def find_checkpoint(run: Path) -> Path:
+    """The file that `checkpoint=RUN` means: a file itself, else a run folder's best, else its last.
+
+    Raises:
+        InputError: when there is none.
+    """
+    if run.is_file():
+        return run
+    for name in ("best", "last"):
+        candidate = run / "checkpoints" / f"{name}.safetensors"
+        if candidate.is_file():
+            return candidate
+    what = "has no checkpoints/best.safetensors" if run.is_dir() else "does not exist"
+    raise InputError(f"{run} {what}; give checkpoint=RUN, a folder that `mode-ssm train` wrote.")
+
+
+def sentence_hashes(sentences: Iterable[str | None]) -> Tensor:
+    """(N,) int64, sorted, each once."""
+    return torch.tensor(sorted({sentence_hash(s) for s in sentences if s is not None}), dtype=torch.int64)

@@ -1,0 +1,94 @@
+"""A network as it was trained, rebuilt from its checkpoint, and what it makes of the trials of a split."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from mode_ssm.batch import Batch
+from mode_ssm.config import DataConfig
+from mode_ssm.data import Problem, TrialDataset, open_split, read_batches, sequential_batches
+from mode_ssm.errors import InputError
+from mode_ssm.models.model import Encoded, ModeSSM
+from mode_ssm.models.preprocessor import encoder_frames
+from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A network as it was trained, in evaluation mode, with the session indices that it knows."""
+
+    model: ModeSSM
+    checkpoint: Checkpoint
+    device: torch.device
+
+    @property
+    def session_index(self) -> dict[str, int]:
+        return {session: index for index, session in enumerate(self.checkpoint.sessions)}
+
+    def open(self, data: DataConfig, split: str) -> TrialDataset:
+        """A split of a data root, checked against this network."""
+        preprocessor = self.checkpoint.config.preprocessor
+        return open_split(
+            data,
+            split,
+            num_channels=preprocessor.num_channels,
+            encoder_frames=lambda frames: encoder_frames(preprocessor, frames),
+        )
+
+    @torch.no_grad()
+    def encode(
+        self, dataset: TrialDataset, *, batch_size: int, num_workers: int, on_problem: Callable[[Problem], None]
+    ) -> Iterator[tuple[Batch, Encoded]]:
+        """Every good trial once, encoded, in batches of like length.
+
+        Raises:
+            InputError: where there is none.
+        """
+        plan = sequential_batches(dataset.entries, batch_size)
+        batches = read_batches(
+            dataset, plan, session_index=self.session_index, num_workers=num_workers, on_problem=on_problem
+        )
+        read = 0
+        for batch in track(batches, "decoding", total=len(plan), console=Console(stderr=True), transient=True):
+            if batch is not None:
+                read += 1
+                yield batch, self.model.encode(batch.to(self.device))
+        if not read:
+            trials = f"{len(dataset)} {dataset.entries[0].key.split} trials"
+            raise InputError(f"None of the {trials} could be decoded; mode-ssm inspect says what is wrong with them.")
+
+    def introduce(self, dataset: TrialDataset) -> None:
+        """Name on stderr what was left out of a split on opening it, and which of its sessions are unknown."""
+        for problem in dataset.problems:
+            say_left_out(problem)
+        for session in sorted({entry.key.session for entry in dataset.entries} - {*self.checkpoint.sessions}):
+            _say(f"{session} was not trained on: it is decoded as an unknown session.")
+
+
+def say_left_out(problem: Problem) -> None:
+    _say(f"Leaving out: {problem}")
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(sentence, markup=False)
+
+
+def load_recogniser(checkpoint: str) -> Recogniser:
+    """Rebuild the network of a run folder or checkpoint file, on a GPU where there is one.
+
+    Raises:
+        InputError: when there is no readable checkpoint.
+    """
+    loaded = read_checkpoint(find_checkpoint(Path(checkpoint)))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = ModeSSM(loaded.config, len(loaded.sessions))
+    try:
+        model.load_state_dict(loaded.model)
+    except RuntimeError as error:
+        what = str(error).splitlines()[1].strip()
+        raise InputError(f"{loaded.path} does not fit its own settings ({what}); use another checkpoint.") from None
+    return Recogniser(model.to(device).eval(), loaded, device)

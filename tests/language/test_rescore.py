@@ -1,0 +1,114 @@
+"""Reordering by a second language model: the arithmetic, and a tiny transformer built here."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mode_ssm.config import RescoreConfig
+from mode_ssm.errors import InputError
+from mode_ssm.language.hypothesis import WordHypothesis, best_per_sentence
+from mode_ssm.language.rescore import SentenceScorer, interpolate, load_scorer, rescore
+
+SENTENCES = ["ah bee", "bee", "ah ah ah bee", ""]
+
+
+def found(text: str, score: float, lm: float) -> WordHypothesis:
+    return WordHypothesis(tuple(text.split()), score, lm, ())
+
+
+def test_each_sentence_counts_once_with_its_best_score() -> None:
+    several = [found("a", -3.0, 0), found("b", -1.0, 0), found("a", -2.0, 0), found("c", -1.0, 0)]
+    kept = best_per_sentence(several, 3)
+    assert [(h.text, h.score) for h in kept] == [("b", -1.0), ("c", -1.0), ("a", -2.0)]
+    assert best_per_sentence(several, 1) == kept[:1]
+
+
+def test_a_share_of_the_ngram_moves_to_the_other_model() -> None:
+    config = RescoreConfig(share=0.25, weight=2.0)
+    changed = interpolate(found("a b", -10.0, lm=-4.0), -6.0, config, lm_weight=0.5)
+    assert changed.score == pytest.approx(-10.0 - 0.25 * 0.5 * -4.0 + 0.25 * 2.0 * -6.0)
+
+
+def test_the_order_follows_the_new_scores_and_a_share_of_zero_keeps_it() -> None:
+    nbest = [[found("good", -1.0, -1.0), found("better", -1.5, -1.0)], []]
+    opinion = {"good": -9.0, "better": -1.0}
+
+    def scorer(sentences: list[str]) -> list[float]:
+        return [opinion[sentence] for sentence in sentences]
+
+    moved: Any = rescore(nbest, scorer, RescoreConfig(share=0.5), lm_weight=1.0)  # type: ignore[arg-type]
+    assert [h.text for h in moved[0]] == ["better", "good"]
+    assert moved[1] == []
+    kept: Any = rescore(nbest, scorer, RescoreConfig(share=0.0), lm_weight=1.0)  # type: ignore[arg-type]
+    assert kept == nbest
+
+
+class Words:
+    """The least of a tokenizer: one id a word."""
+
+    bos_token_id: int | None = 1
+    eos_token_id: int | None = 2
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        assert not add_special_tokens
+        return {"input_ids": [{"ah": 3, "bee": 4}[word] for word in text.split()]}
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Any:
+    transformers = pytest.importorskip("transformers", reason="the optional package transformers is not installed")
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=5, n_positions=16, n_embd=8, n_layer=1, n_head=2)
+    return transformers.GPT2LMHeadModel(config).eval()
+
+
+def test_scores_are_sums_of_next_word_log_probabilities_for_any_batch(tiny: Any) -> None:
+    expected = []
+    for sentence in SENTENCES:
+        ids = [1, *Words()(sentence, add_special_tokens=False)["input_ids"], 2]
+        total = 0.0
+        for end in range(1, len(ids)):
+            with torch.no_grad():
+                logits = tiny(input_ids=torch.tensor([ids[:end]])).logits[0, -1]
+            total += float(logits.log_softmax(-1)[ids[end]])
+        expected.append(total)
+    for batch_size in (1, 3, 8):
+        assert SentenceScorer(tiny, Words(), batch_size)(SENTENCES) == pytest.approx(expected, abs=1e-4)
+    assert math.fsum(expected) < 0
+
+
+def test_a_model_folder_is_loaded(tiny: Any, tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    transformers = pytest.importorskip("transformers")
+    words = {"<unk>": 0, "<s>": 1, "</s>": 2, "ah": 3, "bee": 4}
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>")
+    fast.save_pretrained(tmp_path)
+    tiny.save_pretrained(tmp_path)
+    loaded = load_scorer(RescoreConfig(model=str(tmp_path), batch_size=2))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tolerance = 0.3 if device == "cuda" else 1e-4
+    assert loaded(SENTENCES) == pytest.approx(SentenceScorer(tiny, Words(), 2)(SENTENCES), abs=tolerance)
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the optional package transformers is not installed")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_scorer(RescoreConfig(model=str(tmp_path / "none")))
+
+
+def test_without_transformers_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    with pytest.raises(InputError, match="run pip install transformers"):
+        load_scorer(RescoreConfig(model="any"))
+
+
+def test_a_tokenizer_without_a_start_cannot_score() -> None:
+    tokenizer = Words()
+    tokenizer.bos_token_id = tokenizer.eos_token_id = None
+    with pytest.raises(InputError, match="no start or end token"):
+        SentenceScorer(torch.nn.Identity(), tokenizer, 1)
