@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
+from mode_ssm.recognition import checkpoint as module
 from mode_ssm.recognition.checkpoint import Position, find_checkpoint, load_optimizer, read_checkpoint, save_checkpoint
-from mode_ssm.training import checkpoint as module
 from mode_ssm.training.optimizer import build_optimizer
 from tests.small import SESSIONS, small_config
 
