@@ -12,7 +12,8 @@ import torch
 
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
-from mode_ssm.recognition import checkpoint, loop, update, validation
+from mode_ssm.recognition import checkpoint
+from mode_ssm.training import loop, update, validation
 
 PHASES = {  # what a run does when the accident happens: module, function, and the how many-th call of it
     "reading": (loop, "read_batches", 3),
