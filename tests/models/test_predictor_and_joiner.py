@@ -51,3 +51,14 @@ def test_the_additive_joiner_meets_at_the_classes():
     e, p = joiner.encoder_projection(torch.randn(2, 4)), joiner.predictor_projection(torch.randn(2, 5))
     assert e.shape == p.shape == (2, NUM_CLASSES)
     assert torch.equal(joiner.logits(e, p), e + p)
+
+
+@pytest.mark.parametrize("config", CONFIGS[-2:], ids=lambda c: c.kind)
+def test_predictors_run_under_autocast_on_any_cpu(config):
+    predictor, labels = build_predictor(config).eval(), torch.tensor([[5, 6, 7]])
+    plain = predictor(labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        whole = predictor(labels)
+        step, _ = predictor.step(torch.tensor([0]), predictor.initial_state(1))
+    torch.testing.assert_close(whole.float(), plain, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(step.float(), plain[:, 0], rtol=0.02, atol=0.02)

@@ -55,9 +55,7 @@ class LSTMPredictor(nn.Module):
     def forward(self, labels: Tensor) -> Tensor:
         """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
         started = nn.functional.pad(labels, (1, 0), value=BLANK)
-        output, _ = self.lstm(self.dropout(self.embedding(started)))
-        result: Tensor = self.dropout(output)
-        return result
+        return self._run(started, None)[0]
 
     def initial_state(self, hypotheses: int) -> State:
         zeros = self.embedding.weight.new_zeros(hypotheses, self.lstm.hidden_size)
@@ -65,9 +63,14 @@ class LSTMPredictor(nn.Module):
 
     def step(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
         """(N,) last labels, blank at the start, to (N, P) and the next state."""
-        embedded = self.dropout(self.embedding(labels))[:, None]
-        output, (hidden, cell) = self.lstm(embedded, (state[0][None], state[1][None]))
-        return self.dropout(output[:, 0]), (hidden[0], cell[0])
+        output, (hidden, cell) = self._run(labels[:, None], (state[0][None], state[1][None]))
+        return output[:, 0], (hidden[0], cell[0])
+
+    def _run(self, labels: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """The layer over (B, U) labels, never in bfloat16: many CPUs have no LSTM in it."""
+        with torch.autocast(labels.device.type, enabled=False):
+            output, state = self.lstm(self.dropout(self.embedding(labels)), state)
+            return self.dropout(output), state
 
 
 Predictor = StatelessPredictor | LSTMPredictor
