@@ -6,13 +6,13 @@ from multiprocessing import parent_process
 from threading import Thread
 
 
-def obey_the_parent() -> None:
+def end_with_parent() -> None:
     """To call in a worker when it starts: Ctrl-C is the parent's business, and a parent that is killed is the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _wait_for_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -18,7 +18,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.language.ctc_search import CTCWordSearch, build_ctc_tree
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import WordModel, load_word_model
-from mode_ssm.processes import obey_the_parent
+from mode_ssm.processes import end_with_parent
 
 
 class _Task(NamedTuple):
@@ -48,7 +48,7 @@ _loaded: _Loaded | None = None  # of a worker process
 
 def _load_in_worker(folder: str) -> None:
     global _loaded
-    obey_the_parent()
+    end_with_parent()
     _loaded = _Loaded(load_word_model(folder))
 
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
-from mode_ssm.processes import obey_the_parent
+from mode_ssm.processes import end_with_parent
 from mode_ssm.simulation.files import TRUTH, SessionFiles
 from mode_ssm.simulation.folder import check_disk, check_folder, claim, describe, needed_bytes
 from mode_ssm.simulation.labels import PlannedTrial
@@ -149,7 +149,7 @@ def _record_all(
 def _start_worker(shared: _Shared) -> None:
     global _shared
     _shared = shared
-    obey_the_parent()
+    end_with_parent()
 
 
 def _record_session(session: PlannedSession, days: list[int], preset: Preset, config: SimulateConfig) -> None:
