@@ -10,10 +10,16 @@ from mode_ssm.errors import InputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A place beside `path`, with its suffix; what was written there takes its place at the end, or goes away."""
+    """A place beside `path`, with its suffix; what was written there takes its place at the end, or goes away.
+
+    The file can be read by whom the user lets read new files, whatever wrote it.
+    """
     beside = _beside(path)
     try:
+        beside.touch()
+        mode = beside.stat().st_mode
         yield beside
+        beside.chmod(mode)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

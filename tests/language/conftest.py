@@ -8,6 +8,7 @@ import torch
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import DataConfig, DecodeConfig, TrainConfig
+from mode_ssm.labels import T15
 from mode_ssm.language.lexicon import write_lexicon
 from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.ngram import write_arpa
@@ -77,6 +78,7 @@ def save_network(run: Path, seed: int, *more: str) -> Path:
     save_checkpoint(
         run / "checkpoints" / "best.safetensors",
         config=config,
+        labels=T15,
         sessions=SESSIONS[:2],
         position=Position(),
         model=network,

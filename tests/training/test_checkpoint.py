@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from mode_ssm.errors import InputError
+from mode_ssm.labels import T15
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition import checkpoint as module
 from mode_ssm.recognition.checkpoint import Position, find_checkpoint, load_optimizer, read_checkpoint, save_checkpoint
@@ -23,7 +24,7 @@ def saved(tmp_path):
     optimizer.step()
     path = tmp_path / "run" / "checkpoints" / "last.safetensors"
     path.parent.mkdir(parents=True)
-    parts = {"config": config, "sessions": SESSIONS, "position": Position(update=7, best=[0, 0.5])}
+    parts = {"config": config, "labels": T15, "sessions": SESSIONS, "position": Position(update=7, best=[0, 0.5])}
     parts |= {"model": model, "optimizer": optimizer, "sentence_hashes": torch.tensor([3, 5])}
     save_checkpoint(path, **parts)
     return path, parts
@@ -91,3 +92,10 @@ def test_a_run_is_found_by_its_folder(saved, tmp_path):
     for missing, words in ((tmp_path, "has no checkpoints"), (tmp_path / "none", "does not exist")):
         with pytest.raises(InputError, match=words):
             find_checkpoint(missing)
+
+
+def test_the_group_may_read_it_where_new_files_may_be_read(saved):
+    path, _ = saved
+    other = path.with_name("any.txt")
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode

@@ -1,14 +1,16 @@
 """One file per checkpoint: tensors and a JSON header in safetensors, so that loading runs no code.
 
 A checkpoint is written beside its place and renamed, so a reader sees the old file or the new one and nothing between.
-It holds weights, optimizer moments, the position in the training and the resolved settings. Random numbers need no
-state: each update seeds its generator from (seed, update, process).
+It holds weights, optimizer moments, the position in the training, the labels and the resolved settings. Random numbers
+need no state: each update seeds its generator from (seed, update, process).
+
+A header says the version of its form. One of an older version is brought to the newest by MIGRATIONS, a step a version.
 """
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,12 @@ from torch import Tensor, nn
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replacing
+from mode_ssm.labels import T15, Labels
 from mode_ssm.scoring import sentence_hash
 from mode_ssm.settings import dump_settings, settings_from_file
 
-FORMAT = "mode-ssm checkpoint 1"
+FORMAT = "mode-ssm checkpoint "  # and the version
+VERSION = 2
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Position:
     steering: dict[str, Any] = field(default_factory=dict)  # what the next update is steered by, see training
     speaking: dict[str, int] = field(default_factory=dict)  # alarms that are going off, see Monitor
     processes: int = 1
+    rates: dict[str, float] = field(default_factory=dict)  # PER by head in the last validation
 
     def among(self, processes: int) -> "Position":
         """The same place in the epoch for another number of processes; a batch may be read twice, none is left out."""
@@ -52,6 +57,7 @@ class Position:
 class Checkpoint:
     path: Path
     config: TrainConfig
+    labels: Labels
     sessions: tuple[str, ...]  # by session index
     position: Position
     model: dict[str, Tensor]
@@ -63,6 +69,7 @@ def save_checkpoint(
     path: Path,
     *,
     config: TrainConfig,
+    labels: Labels,
     sessions: tuple[str, ...],
     position: Position,
     model: nn.Module,
@@ -79,8 +86,9 @@ def save_checkpoint(
         tensors |= {f"optimizer.{index}.{name}": t.detach().cpu().contiguous() for name, t in moments.items()}
     tensors["sentence_hashes"] = sentence_hashes
     header = {
-        "format": FORMAT,
+        "format": f"{FORMAT}{VERSION}",
         "config": dump_settings(config),
+        "labels": json.dumps(asdict(labels)),
         "sessions": json.dumps(sessions),
         "position": json.dumps(asdict(position)),
     }
@@ -114,17 +122,61 @@ def read_checkpoint(path: Path, *, with_optimizer: bool = False) -> Checkpoint:
             f"{path} is not a readable checkpoint ({error}); use another one of the run. (Resuming takes "
             "best.safetensors where there is no last.safetensors.)"
         ) from None
-    if header.get("format") != FORMAT:
+    header = _migrated(header, path)
+    try:
+        labels = json.loads(header["labels"])
+        return Checkpoint(
+            path=path,
+            config=settings_from_file(TrainConfig, header["config"], str(path)),
+            labels=Labels(tuple(labels["symbols"]), labels["blank"], labels["boundary"]),
+            sessions=tuple(json.loads(header["sessions"])),
+            position=_position(json.loads(header["position"]), path),
+            model=_part(tensors, "model."),
+            optimizer=_part(tensors, "optimizer."),
+            sentence_hashes=tensors["sentence_hashes"],
+        )
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"The header of {path} is damaged ({error!r}); use another checkpoint of the run.") from None
+
+
+def _migrated(header: dict[str, str], path: Path) -> dict[str, str]:
+    """The header in the form of VERSION.
+
+    Raises:
+        InputError: where it is no checkpoint's, or one of a later version than this program knows.
+    """
+    form = header.get("format", "")
+    if not form.startswith(FORMAT) or not form.removeprefix(FORMAT).isdigit():
         raise InputError(f"{path} is a safetensors file but not a checkpoint of MODE-SSM; give a run folder.")
-    return Checkpoint(
-        path=path,
-        config=settings_from_file(TrainConfig, header["config"], str(path)),
-        sessions=tuple(json.loads(header["sessions"])),
-        position=Position(**json.loads(header["position"])),
-        model=_part(tensors, "model."),
-        optimizer=_part(tensors, "optimizer."),
-        sentence_hashes=tensors["sentence_hashes"],
-    )
+    version = int(form.removeprefix(FORMAT))
+    if version > VERSION:
+        raise InputError(
+            f"{path} was written by a later MODE-SSM (its form is {version}, this one reads up to {VERSION}); "
+            "update the program."
+        )
+    for step in MIGRATIONS[version - 1 :]:
+        header = step(header)
+    return header
+
+
+def _with_labels(header: dict[str, str]) -> dict[str, str]:
+    """From 1 to 2: labels are written; before, they were T15's."""
+    return header | {"labels": json.dumps(asdict(T15))}
+
+
+MIGRATIONS: tuple[Callable[[dict[str, str]], dict[str, str]], ...] = (_with_labels,)  # from 1 to 2, ...
+
+
+def _position(values: dict[str, Any], path: Path) -> Position:
+    unknown = sorted(values.keys() - {f.name for f in fields(Position)})
+    if unknown:
+        raise InputError(
+            f"{path} has a position with {', '.join(unknown)}, which this MODE-SSM does not know; use the version of "
+            "MODE-SSM that wrote it, or a later one."
+        )
+    return Position(**values)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

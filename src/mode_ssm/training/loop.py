@@ -20,6 +20,7 @@ from mode_ssm.batch import Batch
 from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
 from mode_ssm.errors import InputError
+from mode_ssm.labels import T15
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
 from mode_ssm.training.clipping import clip_bound
@@ -273,6 +274,7 @@ class Trainer:
         position = self.position
         rates = self.validate(stage, stop)
         position.epoch, position.batch = position.epoch + 1, 0
+        position.rates = {head.value: rate for head, rate in rates.items()}
         mean = sum(rates.values()) / len(rates) if rates else WORST
         if not position.best or position.best[0] < position.stage or mean <= position.best[1]:
             position.best = [position.stage, mean]
@@ -309,6 +311,7 @@ class Trainer:
             save_checkpoint(
                 path,
                 config=self.config,
+                labels=T15,
                 sessions=self.splits.sessions,
                 position=self.position,
                 model=self.model,
