@@ -26,6 +26,7 @@ from words_inputs import posteriors, sentences, spell, stand_in, write_corpus
 from mode_ssm.commands.lm_build import build
 from mode_ssm.config import LmConfig, WordSearchConfig
 from mode_ssm.decoding.ctc import ctc_greedy
+from mode_ssm.labels import T15
 from mode_ssm.language.ctc_search import CTCWordSearch, build_ctc_tree
 from mode_ssm.language.lexicon import read_lexicon
 from mode_ssm.language.model import WordModel, load_word_model
@@ -92,7 +93,7 @@ def search(decoder: str, model: WordModel, tree: Any, scores: list[np.ndarray]) 
 
 def greedy_per(model: WordModel, said: list[list[int]], scores: list[np.ndarray]) -> float:
     spelling = dict(reversed(model.spellings))
-    found = [ctc_greedy(torch.from_numpy(trial)[None], torch.tensor([len(trial)]))[0] for trial in scores]
+    found = [ctc_greedy(torch.from_numpy(trial)[None], torch.tensor([len(trial)]), T15.blank)[0] for trial in scores]
     labels = [[label for word in words for label in spelling[word]] for words in said]
     return total(edit_counts(truth, got) for truth, got in zip(labels, found, strict=True)).rate
 

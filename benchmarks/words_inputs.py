@@ -74,4 +74,4 @@ def stand_in() -> TransducerCallables:
     def join(encoded: Tensor, predicted: Tensor) -> Tensor:
         return (encoded + predicted).log_softmax(-1)
 
-    return TransducerCallables(initial, predict, join)
+    return TransducerCallables(initial, predict, join, BLANK)

@@ -30,10 +30,10 @@ def test_ctc_takes_the_best_of_all_paths(labels: tuple[int, ...], frames: int) -
     paths = [path for path in product(range(3), repeat=frames) if first_frames(path)[0] == labels]
     if not paths:
         with pytest.raises(InputError, match=f"{len(labels)} labels need . encoder frames"):
-            ctc_alignment(log_probs, torch.tensor(labels))
+            ctc_alignment(log_probs, torch.tensor(labels), blank=0)
         return
     best = max(paths, key=lambda path: sum(float(log_probs[s, symbol]) for s, symbol in enumerate(path)))
-    got = ctc_alignment(log_probs, torch.tensor(labels, dtype=torch.int64))
+    got = ctc_alignment(log_probs, torch.tensor(labels, dtype=torch.int64), blank=0)
     assert got.dtype == torch.int64
     assert got.tolist() == first_frames(best)[1]
 
@@ -63,7 +63,7 @@ def test_a_path_that_was_planted_is_found(data: st.DataObject) -> None:
         path += [0] * data.draw(st.integers(1, 3)) + [label] * data.draw(st.integers(1, 3))
     log_probs = torch.nn.functional.one_hot(torch.tensor([*path, 0]), 41).float().mul(9).log_softmax(-1)
     expected = first_frames(tuple(path))[1]
-    assert ctc_alignment(log_probs, torch.tensor(labels, dtype=torch.int64)).tolist() == expected
+    assert ctc_alignment(log_probs, torch.tensor(labels, dtype=torch.int64), blank=0).tolist() == expected
 
 
 @given(st.integers(1, 8), st.integers(0, 8))
@@ -72,12 +72,12 @@ def test_ties_put_the_labels_early(frames: int, labels: int) -> None:
     assert rnnt_alignment(level, level[:, 1:]).tolist() == [0] * labels
     if labels <= frames:
         distinct = torch.arange(1, labels + 1)
-        assert ctc_alignment(torch.zeros(frames, labels + 1), distinct).tolist() == list(range(labels))
+        assert ctc_alignment(torch.zeros(frames, labels + 1), distinct, blank=0).tolist() == list(range(labels))
 
 
 @pytest.mark.parametrize("value", [-np.inf, np.nan])
 def test_hopeless_scores_still_give_an_alignment_that_is_one(value: float) -> None:
-    frames = ctc_alignment(torch.full((9, 5), value), torch.tensor([1, 1, 3]))
+    frames = ctc_alignment(torch.full((9, 5), value), torch.tensor([1, 1, 3]), blank=0)
     assert (frames.diff() > 0).all()
     frames = rnnt_alignment(torch.full((9, 4), value), torch.full((9, 3), value))
     assert (frames.diff() >= 0).all()

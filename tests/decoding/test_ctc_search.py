@@ -22,8 +22,8 @@ def log_softmax(values: np.ndarray) -> np.ndarray:
 def test_greedy_by_hand() -> None:
     path = torch.tensor([[1, 1, 0, 1, 2, 2, 0], [0, 0, 3, 3, 1, 2, 2]])
     log_probs = torch.nn.functional.one_hot(path, 4).float()
-    assert ctc_greedy(log_probs, torch.tensor([7, 4])) == [[1, 1, 2], [3]]
-    assert ctc_greedy(log_probs, torch.tensor([0, 2])) == [[], []]
+    assert ctc_greedy(log_probs, torch.tensor([7, 4]), blank=0) == [[1, 1, 2], [3]]
+    assert ctc_greedy(log_probs, torch.tensor([0, 2]), blank=0) == [[], []]
 
 
 @given(st.lists(st.lists(st.integers(0, 3), max_size=8), min_size=1, max_size=3))
@@ -32,7 +32,7 @@ def test_greedy_collapses_each_trial_alone(paths: list[list[int]]) -> None:
     padded = torch.tensor([path + [3] * (size - len(path)) for path in paths])
     log_probs = torch.nn.functional.one_hot(padded, 4).float()
     expected = [list(collapse(tuple(path))) for path in paths]
-    assert ctc_greedy(log_probs, torch.tensor([len(path) for path in paths])) == expected
+    assert ctc_greedy(log_probs, torch.tensor([len(path) for path in paths]), blank=0) == expected
 
 
 @pytest.mark.parametrize(("frames", "classes"), [(1, 3), (4, 3), (5, 3), (4, 4)])
@@ -42,7 +42,7 @@ def test_prefix_and_whole_probabilities_equal_enumeration(frames: int, classes: 
         path: sum(log_probs[t, label] for t, label in enumerate(path))
         for path in product(range(classes), repeat=frames)
     }
-    scorer = CTCPrefixScorer(log_probs)
+    scorer = CTCPrefixScorer(log_probs, blank=0)
     open_states = [((), scorer.start())]
     while open_states:
         labels, state = open_states.pop()
@@ -65,7 +65,7 @@ def test_whole_probability_equals_the_ctc_loss() -> None:
     torch.manual_seed(0)
     log_probs = torch.randn(60, 41, dtype=torch.float64).mul(3).log_softmax(-1)
     labels = torch.tensor([5, 5, 40, 7, 3, 3, 12])
-    state = (scorer := CTCPrefixScorer(log_probs.numpy())).start()
+    state = (scorer := CTCPrefixScorer(log_probs.numpy(), blank=0)).start()
     for label in labels.tolist():
         state = scorer.extend(state, label)
     loss = torch.nn.functional.ctc_loss(log_probs[:, None], labels[None], [60], [7], reduction="sum")
@@ -75,7 +75,7 @@ def test_whole_probability_equals_the_ctc_loss() -> None:
 def test_a_certain_path_is_scored_without_nan() -> None:
     log_probs = np.full((3, 3), -np.inf)
     log_probs[[0, 1, 2], [1, 0, 2]] = 0.0
-    scorer = CTCPrefixScorer(log_probs)
+    scorer = CTCPrefixScorer(log_probs, blank=0)
     state = scorer.extend(scorer.extend(scorer.start(), 1), 2)
     assert state.whole == pytest.approx(0.0)
     assert scorer.scores(state)[1] < -900

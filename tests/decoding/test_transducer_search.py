@@ -130,10 +130,10 @@ def test_internal_language_model_and_ctc_scores_are_added_exactly() -> None:
     encoded, lengths = tiny.encoded(1, 4), torch.tensor([4])
     ctc = np.log(np.random.default_rng(0).dirichlet(np.ones(3), size=4))
     (got,) = transducer_beam(
-        encoded, lengths, tiny.callables(), options(bound=1, internal_lm_weight=0.3), [CTCGuide(ctc, 0.7)]
+        encoded, lengths, tiny.callables(), options(bound=1, internal_lm_weight=0.3), [CTCGuide(ctc, 0.7, blank=0)]
     )
     plain = exhaustive(tiny, encoded[0], bound=1)
-    scorer = CTCPrefixScorer(ctc)
+    scorer = CTCPrefixScorer(ctc, blank=0)
     expected = {}
     for labels, score in plain.items():
         state = scorer.start()

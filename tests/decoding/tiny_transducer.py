@@ -1,6 +1,7 @@
 """A tiny transducer whose predictor depends on the whole label history, and its exhaustive search."""
 
 from collections.abc import Iterator
+from copy import copy
 from itertools import product
 
 import numpy as np
@@ -20,10 +21,17 @@ class TinyTransducer:
         self.recurrent = torch.randn(WIDTH, WIDTH, generator=random, dtype=torch.float64) / 2
         self.output = sharpness * torch.randn(WIDTH, classes, generator=random, dtype=torch.float64)
         self.random = random
+        self.blank = 0
         self.predicted = 0  # rows that predict was asked for
 
     def callables(self) -> TransducerCallables:
-        return TransducerCallables(self.initial, self.predict, self.join)
+        return TransducerCallables(self.initial, self.predict, self.join, self.blank)
+
+    def renumbered(self, order: list[int]) -> "TinyTransducer":
+        """The same transducer, whose class c has the number order[c]."""
+        other, back = copy(self), torch.tensor(order).argsort()
+        other.embedding, other.output, other.blank = self.embedding[back], self.output[:, back], order[0]
+        return other
 
     def encoded(self, *shape: int) -> Tensor:
         return torch.randn(*shape, WIDTH, generator=self.random, dtype=torch.float64)

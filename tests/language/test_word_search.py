@@ -107,7 +107,7 @@ def sentences(model: WordModel, longest: int) -> Iterator[tuple[tuple[int, ...],
 
 
 def whole_ctc(log_probs: np.ndarray, labels: tuple[int, ...]) -> float:
-    state = (scorer := CTCPrefixScorer(log_probs)).start()
+    state = (scorer := CTCPrefixScorer(log_probs, BLANK)).start()
     for label in labels:
         if not np.isfinite(state.prefix):
             return -math.inf

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from mode_ssm.batch import Batch, TrialKey
-from mode_ssm.config import TrainConfig
+from mode_ssm.config import Decoder, TrainConfig
+from mode_ssm.labels import Labels
 from mode_ssm.models.model import ModeSSM
+from mode_ssm.recognition.searches import SearchOptions, align_labels, recognise
 from mode_ssm.settings import read_settings
 from tests.small import SMALL, fitting
 
@@ -55,3 +57,24 @@ def test_ctc_log_probs_are_normalised_and_float32_under_autocast():
         log_probs = model.ctc_log_probs(model.encode(batch).frames)
     assert log_probs.dtype == torch.float32
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(log_probs.shape[:2]))
+
+
+@pytest.mark.parametrize("order", [[4, 0, 1, 2, 3], [2, 4, 0, 3, 1]], ids=["blank last", "blank in the middle"])
+def test_the_classes_and_the_blank_are_those_of_the_labels(order):
+    config = read_settings(TrainConfig, SMALL)
+    symbols = ("_", "a", "b", "c", "d")
+    back = torch.tensor(order).argsort()
+    plain = ModeSSM(config, 3, Labels(symbols)).eval()
+    other = ModeSSM(config, 3, Labels(tuple(symbols[n] for n in back.tolist()), blank=order[0])).eval()
+    by_class = [name for name, tensor in plain.state_dict().items() if len(tensor) == 5]
+    assert len(by_class) == 5  # weight and bias of both heads, and the predictor's embedding
+    other.load_state_dict({n: t[back] if n in by_class else t for n, t in plain.state_dict().items()})
+    batch = make_batch([90, 61], padding=0.0)
+    batch = batch._replace(features=batch.features.float())
+    encoded, labels = plain.encode(batch), torch.tensor([1, 3, 3])
+    for decoder in Decoder:
+        found = recognise(plain, encoded, decoder, SearchOptions())
+        assert any(found)
+        assert recognise(other, encoded, decoder, SearchOptions()) == [[order[n] for n in trial] for trial in found]
+        frames = align_labels(plain, encoded.frames[0], labels, decoder)
+        assert torch.equal(align_labels(other, encoded.frames[0], torch.tensor(order)[labels], decoder), frames)

@@ -84,7 +84,7 @@ def test_labels_are_aligned_by_what_the_network_says_of_them(setup):
             ]
         )
         emit = torch.stack([lattice[:, place, label] for place, label in enumerate(trial.labels)], dim=1)
-        ctc = ctc_alignment(model.ctc_log_probs(encoded.frames)[0], trial.labels)
+        ctc = ctc_alignment(model.ctc_log_probs(encoded.frames)[0], trial.labels, blank=0)
     assert torch.equal(align_labels(model, encoded.frames[0], trial.labels, Decoder.ctc), ctc)
     assert torch.equal(
         align_labels(model, encoded.frames[0], trial.labels, Decoder.rnnt), rnnt_alignment(lattice[..., 0], emit)

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from mode_ssm.decoding.ctc import Floats
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import BLANK
 
 _IMPOSSIBLE = -1e30  # stands for log 0 where a path may still have to go; minus infinity is for moves that are none
 
 
-def ctc_alignment(log_probs: Tensor, labels: Tensor) -> Tensor:
+def ctc_alignment(log_probs: Tensor, labels: Tensor, blank: int) -> Tensor:
     """The first frame of each label on the best CTC path (Graves et al. 2006).
 
     Args:
         log_probs: (S, V) of one trial, without padding.
         labels: (U,) without blank and without padding.
+        blank: class of the blank.
 
     Returns:
         (U,) int64, strictly increasing.
@@ -30,10 +30,10 @@ def ctc_alignment(log_probs: Tensor, labels: Tensor) -> Tensor:
         InputError: when the labels do not fit: each needs a frame, and a blank between two that are equal.
 
     >>> best = torch.tensor([0, 5, 5, 0, 5, 7])  # the best class of each frame
-    >>> ctc_alignment(torch.nn.functional.one_hot(best, 8).float(), torch.tensor([5, 5, 7]))
+    >>> ctc_alignment(torch.nn.functional.one_hot(best, 8).float(), torch.tensor([5, 5, 7]), blank=0)
     tensor([1, 4, 5])
     """
-    symbols = np.full(2 * len(labels) + 1, BLANK)
+    symbols = np.full(2 * len(labels) + 1, blank)
     symbols[1::2] = labels.cpu().numpy()
     needed = len(labels) + int((symbols[3::2] == symbols[1:-2:2]).sum())
     if needed > len(log_probs):
@@ -53,8 +53,8 @@ def _ctc_scores_to_end(frames: Floats, symbols: NDArray[np.int_]) -> Floats:
     own, so row 0 stands before frame 0 and row s between frames s-1 and s.
     """
     size, states = frames.shape
-    jumps = np.zeros(states, dtype=bool)  # from a label to the next without a blank between
-    jumps[:-2] = (symbols[2:] != BLANK) & (symbols[2:] != symbols[:-2])
+    jumps = np.zeros(states, dtype=bool)  # from a label to the next without a blank, symbol 0, between
+    jumps[:-2] = (symbols[2:] != symbols[0]) & (symbols[2:] != symbols[:-2])
     moves = np.full((size, 3, states), -np.inf)
     ahead = np.full(states, -np.inf)
     ahead[-2:] = 0.0

@@ -19,7 +19,6 @@ from mode_ssm.decoding.guide import Guide, SumOfGuides
 from mode_ssm.decoding.hypotheses import BeamHypothesis, BeamOptions, Entry, Prefix, by_score, close_frame, close_trial
 from mode_ssm.decoding.predictor_pool import PredictorPool
 from mode_ssm.decoding.transducer import TransducerCallables
-from mode_ssm.phonemes import BLANK
 
 __all__ = ["BeamHypothesis", "BeamOptions", "transducer_beam"]
 
@@ -40,6 +39,7 @@ class _Search:
         self._encoded = encoded
         self._sizes = sizes
         self._options = options
+        self._blank = model.blank
         self._guides = guides if guides is not None else [SumOfGuides([])] * len(sizes)
         self._pool = PredictorPool(model, len(sizes), encoded.new_zeros(1, encoded.shape[2]))
         self._beams = [[Entry(self._first_prefix(trial), 0.0, ())] for trial in range(len(sizes))]
@@ -58,8 +58,8 @@ class _Search:
                 break
             frames = self._encoded[[entry.prefix.trial for entry in entries], frame]
             log_probs = self._pool.join(frames, [entry.prefix.row for entry in entries])
-            log_probs[:, BLANK] -= self._options.blank_penalty
-            for entry, log_prob in zip(entries, log_probs[:, BLANK].tolist(), strict=True):
+            log_probs[:, self._blank] -= self._options.blank_penalty
+            for entry, log_prob in zip(entries, log_probs[:, self._blank].tolist(), strict=True):
                 close_frame(closed[entry.prefix.trial], entry, log_prob)
             if labels_here < self._options.max_labels_per_frame:
                 entries = self._expand(entries, log_probs, frame, closed)
@@ -73,7 +73,7 @@ class _Search:
         """Append a label to each entry where that can still reach the beam."""
         best = log_probs.max(axis=1, keepdims=True)
         log_probs = np.where(log_probs >= best - self._options.label_threshold, log_probs, -np.inf)
-        log_probs[:, BLANK] = -np.inf
+        log_probs[:, self._blank] = -np.inf
         live = np.flatnonzero(log_probs.max(axis=1) > -np.inf)
         result = []
         for trial, group in groupby(live.tolist(), key=lambda place: entries[place].prefix.trial):

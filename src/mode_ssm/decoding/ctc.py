@@ -10,25 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mode_ssm.phonemes import BLANK
-
 Floats = NDArray[np.float64]
 
 
-def ctc_greedy(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
+def ctc_greedy(log_probs: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
     """Decode each trial by its best class a frame: repeats are merged, then blanks dropped.
 
     log_probs (B, S, V) may be logits as well; frames past a trial's length are ignored.
     """
     best = log_probs.argmax(dim=-1).cpu()
     paths = [row[:length].unique_consecutive().tolist() for row, length in zip(best, lengths.tolist(), strict=True)]
-    return [[label for label in path if label != BLANK] for path in paths]
+    return [[label for label in path if label != blank] for path in paths]
 
 
 class PrefixState(NamedTuple):
     """Log-probabilities of having emitted exactly a prefix within the first t frames, t = 0..S."""
 
-    last: int  # the prefix's last label, BLANK for the empty one
+    last: int  # the prefix's last label, the blank for the empty one
     ends_in_label: Floats  # (S + 1,) the path's frame t holds the last label
     ends_in_blank: Floats  # (S + 1,)
     prefix: float  # of all label sequences that begin with the prefix
@@ -47,7 +45,8 @@ class CTCPrefixScorer:
     log_probs (S, V), normalised over V.
     """
 
-    def __init__(self, log_probs: NDArray[np.floating]) -> None:
+    def __init__(self, log_probs: NDArray[np.floating], blank: int) -> None:
+        self._blank = blank
         self._log_probs = np.asarray(log_probs, dtype=np.float64)
         # A finite floor, so that a sum over frames can be taken away again.
         self._log_probs = np.maximum(self._log_probs, -1e3)
@@ -56,14 +55,14 @@ class CTCPrefixScorer:
 
     def start(self) -> PrefixState:
         """Describe the empty prefix: blanks only, and every label sequence begins with it."""
-        return PrefixState(BLANK, np.full(len(self._sums), -np.inf), self._sums[:, BLANK].copy(), 0.0)
+        return PrefixState(self._blank, np.full(len(self._sums), -np.inf), self._sums[:, self._blank].copy(), 0.0)
 
     def scores(self, state: PrefixState) -> Floats:
         """(V,) log-probability of the prefix with each label appended; blank is minus infinity."""
         result = self._log_sum(self._ready(state))
-        if state.last != BLANK:  # a repeated label needs a blank before it
+        if state.last != self._blank:  # a repeated label needs a blank before it
             result[state.last] = self._log_sum(state.ends_in_blank[:-1])[state.last]
-        result[BLANK] = -np.inf
+        result[self._blank] = -np.inf
         return result
 
     def _log_sum(self, ready: Floats) -> Floats:
@@ -78,7 +77,7 @@ class CTCPrefixScorer:
         """Append one label. Both sums over time are first-order recurrences, solved by a running log-sum."""
         entering = self._entering(state, label)
         in_label = self._run(entering, label)
-        in_blank = self._run(in_label[:-1] + self._log_probs[:, BLANK], BLANK)
+        in_blank = self._run(in_label[:-1] + self._log_probs[:, self._blank], self._blank)
         return PrefixState(label, in_label, in_blank, float(np.logaddexp.reduce(entering)))
 
     def _ready(self, state: PrefixState) -> Floats:

@@ -43,8 +43,8 @@ class CTCGuide:
     log_probs (S, V), normalised over V; the weight is positive.
     """
 
-    def __init__(self, log_probs: Floats, weight: float) -> None:
-        self._scorer = CTCPrefixScorer(log_probs)
+    def __init__(self, log_probs: Floats, weight: float, blank: int) -> None:
+        self._scorer = CTCPrefixScorer(log_probs, blank)
         self._weight = weight
 
     def start(self) -> PrefixState:

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from mode_ssm.decoding.ctc import Floats
 from mode_ssm.decoding.transducer import TransducerCallables
-from mode_ssm.phonemes import BLANK
 
 
 class PredictorPool:
@@ -14,7 +13,7 @@ class PredictorPool:
 
     def __init__(self, model: TransducerCallables, trials: int, like: Tensor) -> None:
         self._model = model
-        blanks = torch.full((trials,), BLANK, device=like.device)
+        blanks = torch.full((trials,), model.blank, device=like.device)
         self._out, self._state = model.predict(blanks, model.initial(trials))
         self._nothing = torch.zeros_like(like)  # (1, J), an encoder that says nothing
         self._internal: Floats | None = None  # (rows, V), made when first asked for
@@ -36,9 +35,9 @@ class PredictorPool:
 
     def _label_log_probs(self, predicted: Tensor) -> Floats:
         scores = self._numpy(self._model.join(self._nothing.expand_as(predicted), predicted))
-        scores[:, BLANK] = -np.inf
+        scores[:, self._model.blank] = -np.inf
         scores -= np.logaddexp.reduce(scores, axis=1, keepdims=True)
-        scores[:, BLANK] = 0.0
+        scores[:, self._model.blank] = 0.0
         return scores
 
     def extend(self, parents: list[int], labels: list[int]) -> list[int]:

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mode_ssm.phonemes import BLANK
-
 State = tuple[Tensor, ...]  # each with the hypotheses N as its first dimension
 
 
@@ -22,6 +20,7 @@ class TransducerCallables:
     initial: Callable[[int], State]  # N -> the state before the first label
     predict: Callable[[Tensor, State], tuple[Tensor, State]]  # labels (N,), state -> (N, J), the state after them
     join: Callable[[Tensor, Tensor], Tensor]  # encoder (N, J), predictor (N, J) -> log-probabilities (N, V)
+    blank: int  # class of the blank, which also stands before the first label
 
 
 class Hypothesis(NamedTuple):
@@ -42,13 +41,13 @@ class _Path:
     frame: int = 0
     labels_here: int = 0  # emitted in this frame so far
 
-    def take(self, label: int, log_prob: float, max_labels_per_frame: int) -> None:
+    def take(self, label: int, log_prob: float, *, blank: int, max_labels_per_frame: int) -> None:
         self.score += log_prob
-        if label != BLANK:
+        if label != blank:
             self.labels.append(label)
             self.frames.append(self.frame)
             self.labels_here += 1
-        if label == BLANK or self.labels_here == max_labels_per_frame:
+        if label == blank or self.labels_here == max_labels_per_frame:
             self.frame += 1
             self.labels_here = 0
 
@@ -64,7 +63,7 @@ def transducer_greedy(
     """
     sizes = lengths.tolist()
     paths = [_Path() for _ in sizes]
-    blanks = torch.full((len(paths),), BLANK, device=encoded.device)
+    blanks = torch.full((len(paths),), model.blank, device=encoded.device)
     predicted, state = model.predict(blanks, model.initial(len(paths)))
     active = [row for row, size in enumerate(sizes) if size > 0]
     while active:
@@ -72,8 +71,8 @@ def transducer_greedy(
         frames = torch.tensor([paths[row].frame for row in active], device=encoded.device)
         best = model.join(encoded[rows, frames], predicted[rows]).max(dim=-1)
         for row, label, log_prob in zip(active, best.indices.tolist(), best.values.tolist(), strict=True):
-            paths[row].take(label, log_prob, max_labels_per_frame)
-        moved = best.indices != BLANK
+            paths[row].take(label, log_prob, blank=model.blank, max_labels_per_frame=max_labels_per_frame)
+        moved = best.indices != model.blank
         predicted, state = _advance(model, predicted, state, rows[moved], best.indices[moved])
         active = [row for row in active if paths[row].frame < sizes[row]]
     return [Hypothesis(tuple(path.labels), path.score, tuple(path.frames)) for path in paths]

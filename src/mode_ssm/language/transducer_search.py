@@ -45,16 +45,17 @@ class TransducerWordSearch:
             internal_lm_weight=self._settings.internal_lm_weight,
             blank_penalty=self._settings.blank_penalty,
         )
-        guides: list[Guide] = [self._trial_guide(None) for _ in lengths]
+        guides: list[Guide] = [self._trial_guide(None, transducer.blank) for _ in lengths]
         if ctc_log_probs is not None:
-            guides = [self._trial_guide(posteriors) for posteriors in ctc_log_probs]
+            guides = [self._trial_guide(posteriors, transducer.blank) for posteriors in ctc_log_probs]
         found = transducer_beam(encoded, lengths, transducer, options, guides)
         return [best_per_sentence((self._read(entry) for entry in trial), self._nbest) for trial in found]
 
-    def _trial_guide(self, ctc_log_probs: NDArray[np.floating] | None) -> SumOfGuides:
+    def _trial_guide(self, ctc_log_probs: NDArray[np.floating] | None, blank: int) -> SumOfGuides:
         if ctc_log_probs is None or self._settings.ctc_weight == 0:
             return SumOfGuides([self._guide])
-        return SumOfGuides([self._guide, CTCGuide(np.asarray(ctc_log_probs, np.float64), self._settings.ctc_weight)])
+        joint = CTCGuide(np.asarray(ctc_log_probs, np.float64), self._settings.ctc_weight, blank)
+        return SumOfGuides([self._guide, joint])
 
     def _read(self, found: BeamHypothesis) -> WordHypothesis:
         state: WordState = found.guide_state[0]

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import ctc_loss
 
 from mode_ssm.config import RNNTScaling
-from mode_ssm.phonemes import BLANK
 
 
 class UpdateSize(NamedTuple):
@@ -27,22 +26,25 @@ class UpdateSize(NamedTuple):
         return UpdateSize(*(a + b for a, b in zip(self, other, strict=True)))
 
 
-def ctc_nats(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
+def ctc_nats(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor, blank: int = 0) -> Tensor:
     """CTC of each trial.
 
     Args:
         log_probs: (B, S, V); labels: (B, U); the lengths: (B,).
+        blank: class of the blank.
 
     Returns:
         (B,); infinite where the labels do not fit into the frames.
     """
     log_probs = log_probs.transpose(0, 1)
-    return ctc_loss(log_probs, labels, frame_lengths, label_lengths, blank=BLANK, reduction="none")
+    return ctc_loss(log_probs, labels, frame_lengths, label_lengths, blank=blank, reduction="none")
 
 
-def ctc_nats_per_label(log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
+def ctc_nats_per_label(
+    log_probs: Tensor, labels: Tensor, frame_lengths: Tensor, label_lengths: Tensor, blank: int = 0
+) -> Tensor:
     """CTC of each trial divided by its number of labels (at least 1); the arguments are those of `ctc_nats`."""
-    return ctc_nats(log_probs, labels, frame_lengths, label_lengths) / label_lengths.clamp(min=1)
+    return ctc_nats(log_probs, labels, frame_lengths, label_lengths, blank) / label_lengths.clamp(min=1)
 
 
 def rnnt_divisor(scaling: RNNTScaling, label_lengths: Tensor, size: UpdateSize, gradient_scale: float = 1.0) -> Tensor:

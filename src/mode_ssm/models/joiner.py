@@ -8,18 +8,17 @@ from torch import Tensor, nn
 
 from mode_ssm.config import AdditiveJoinerConfig, JoinerConfig, TanhJoinerConfig
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import NUM_CLASSES
 
 
 class TanhJoiner(nn.Module):
     """logits = W tanh(encoder + predictor) + b (Graves et al. 2013, section 2.4)."""
 
-    def __init__(self, config: TanhJoinerConfig, encoder_width: int, predictor_width: int) -> None:
+    def __init__(self, config: TanhJoinerConfig, encoder_width: int, predictor_width: int, classes: int) -> None:
         super().__init__()
         width = config.width or encoder_width
         self.encoder_projection = nn.Linear(encoder_width, width)
         self.predictor_projection = nn.Linear(predictor_width, width, bias=False)
-        self.output = nn.Linear(width, NUM_CLASSES)
+        self.output = nn.Linear(width, classes)
 
     def logits(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """Projected (..., J) and (..., J), broadcast, to (..., V)."""
@@ -30,10 +29,10 @@ class TanhJoiner(nn.Module):
 class AdditiveJoiner(nn.Module):
     """logits = encoder + predictor, both of width V (the factorisation of Variani et al. 2020 without its gate)."""
 
-    def __init__(self, encoder_width: int, predictor_width: int) -> None:
+    def __init__(self, encoder_width: int, predictor_width: int, classes: int) -> None:
         super().__init__()
-        self.encoder_projection = nn.Linear(encoder_width, NUM_CLASSES)
-        self.predictor_projection = nn.Linear(predictor_width, NUM_CLASSES, bias=False)
+        self.encoder_projection = nn.Linear(encoder_width, classes)
+        self.predictor_projection = nn.Linear(predictor_width, classes, bias=False)
 
     def logits(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """Projected (..., V) and (..., V), broadcast, to (..., V)."""
@@ -43,11 +42,11 @@ class AdditiveJoiner(nn.Module):
 Joiner = TanhJoiner | AdditiveJoiner
 
 
-def build_joiner(config: JoinerConfig, encoder_width: int, predictor_width: int) -> Joiner:
-    """The joiner that a configuration names."""
+def build_joiner(config: JoinerConfig, encoder_width: int, predictor_width: int, classes: int) -> Joiner:
+    """The joiner that a configuration names, for V classes."""
     match config:
         case TanhJoinerConfig():
-            return TanhJoiner(config, encoder_width, predictor_width)
+            return TanhJoiner(config, encoder_width, predictor_width, classes)
         case AdditiveJoinerConfig():
-            return AdditiveJoiner(encoder_width, predictor_width)
+            return AdditiveJoiner(encoder_width, predictor_width, classes)
     raise InputError(f"joiner.kind={config.kind} is not a joiner; choose joiner=tanh, additive or none.")

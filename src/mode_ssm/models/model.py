@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from mode_ssm.batch import Batch
 from mode_ssm.config import ModelConfig, NoJoinerConfig
 from mode_ssm.errors import InputError
+from mode_ssm.labels import T15, Labels
 from mode_ssm.models.encoder import build_encoder
 from mode_ssm.models.joiner import Joiner, build_joiner
 from mode_ssm.models.predictor import Predictor, State, build_predictor
 from mode_ssm.models.preprocessor import Preprocessor
-from mode_ssm.phonemes import NUM_CLASSES
 
 
 class Encoded(NamedTuple):
@@ -38,17 +38,21 @@ class ModeSSM(nn.Module):
     Args:
         config: sizes and kinds of the parts.
         num_sessions: sessions with parameters of their own; index -1 stands for any other.
+        labels: the classes of both heads, and which of them is the blank.
     """
 
-    def __init__(self, config: ModelConfig, num_sessions: int) -> None:
+    def __init__(self, config: ModelConfig, num_sessions: int, labels: Labels = T15) -> None:
         super().__init__()
+        self.labels = labels
         width = config.encoder.width
         self.preprocessor = Preprocessor(config.preprocessor, num_sessions=num_sessions, width=width)
         self.encoder = build_encoder(config.encoder, self.preprocessor.width)
-        self.ctc_head = nn.Linear(width, NUM_CLASSES)
+        self.ctc_head = nn.Linear(width, len(labels))
         has_transducer = not isinstance(config.joiner, NoJoinerConfig)
-        self.predictor = build_predictor(config.predictor) if has_transducer else None
-        self.joiner = build_joiner(config.joiner, width, config.predictor.width) if has_transducer else None
+        self.predictor = build_predictor(config.predictor, labels) if has_transducer else None
+        self.joiner = (
+            build_joiner(config.joiner, width, config.predictor.width, len(labels)) if has_transducer else None
+        )
 
     @property
     def transducer(self) -> Transducer:

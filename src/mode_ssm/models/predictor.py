@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mode_ssm.config import LSTMPredictorConfig, PredictorConfig, StatelessPredictorConfig
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import BLANK, NUM_CLASSES
+from mode_ssm.labels import Labels
 
 State = tuple[Tensor, ...]
 
@@ -17,21 +17,21 @@ State = tuple[Tensor, ...]
 class StatelessPredictor(nn.Module):
     """Sees the last `context` labels and nothing else (Ghodsi et al. 2020); before the first label it sees blanks."""
 
-    def __init__(self, config: StatelessPredictorConfig) -> None:
+    def __init__(self, config: StatelessPredictorConfig, labels: Labels) -> None:
         super().__init__()
-        self.context = config.context
-        self.embedding = nn.Embedding(NUM_CLASSES, config.width)
+        self.context, self.blank = config.context, labels.blank
+        self.embedding = nn.Embedding(len(labels), config.width)
         self.mix = nn.Linear(config.context * config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, labels: Tensor) -> Tensor:
         """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
-        history = nn.functional.pad(labels, (self.context, 0), value=BLANK)
+        history = nn.functional.pad(labels, (self.context, 0), value=self.blank)
         return self._from_windows(history.unfold(1, self.context, 1))
 
     def initial_state(self, hypotheses: int) -> State:
         device = self.embedding.weight.device
-        return (torch.full((hypotheses, self.context - 1), BLANK, dtype=torch.int64, device=device),)
+        return (torch.full((hypotheses, self.context - 1), self.blank, dtype=torch.int64, device=device),)
 
     def step(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
         """(N,) last labels, blank at the start, to (N, P) and the next state."""
@@ -46,15 +46,16 @@ class StatelessPredictor(nn.Module):
 class LSTMPredictor(nn.Module):
     """One LSTM layer over all labels so far; it can memorise prompts, so compare unseen sentences."""
 
-    def __init__(self, config: LSTMPredictorConfig) -> None:
+    def __init__(self, config: LSTMPredictorConfig, labels: Labels) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(NUM_CLASSES, config.width)
+        self.embedding = nn.Embedding(len(labels), config.width)
+        self.blank = labels.blank
         self.lstm = nn.LSTM(config.width, config.width, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, labels: Tensor) -> Tensor:
         """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
-        started = nn.functional.pad(labels, (1, 0), value=BLANK)
+        started = nn.functional.pad(labels, (1, 0), value=self.blank)
         return self._run(started, None)[0]
 
     def initial_state(self, hypotheses: int) -> State:
@@ -76,11 +77,11 @@ class LSTMPredictor(nn.Module):
 Predictor = StatelessPredictor | LSTMPredictor
 
 
-def build_predictor(config: PredictorConfig) -> Predictor:
+def build_predictor(config: PredictorConfig, labels: Labels) -> Predictor:
     """The predictor that a configuration names."""
     match config:
         case StatelessPredictorConfig():
-            return StatelessPredictor(config)
+            return StatelessPredictor(config, labels)
         case LSTMPredictorConfig():
-            return LSTMPredictor(config)
+            return LSTMPredictor(config, labels)
     raise InputError(f"predictor.kind={config.kind} is not a predictor; choose predictor=stateless or predictor=lstm.")

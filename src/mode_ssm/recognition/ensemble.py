@@ -114,7 +114,7 @@ def average_transducers(several: Sequence[TransducerCallables], widths: Sequence
         )
         return average_log_probs([one.join(enc, pred) for one, enc, pred in sides])
 
-    return TransducerCallables(initial, predict, join)
+    return TransducerCallables(initial, predict, join, several[0].blank)
 
 
 def _keep_quiet(_: Problem) -> None:

@@ -13,7 +13,6 @@ from mode_ssm.decoding.beam import BeamOptions, transducer_beam
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
 from mode_ssm.models.model import Encoded, ModeSSM
-from mode_ssm.phonemes import BLANK
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,14 @@ class SearchOptions:
 
 def transducer_callables(model: ModeSSM) -> TransducerCallables:
     """The predictor and joiner as a search sees them."""
-    return TransducerCallables(model.initial, model.predict, model.join)
+    return TransducerCallables(model.initial, model.predict, model.join, model.labels.blank)
 
 
 @torch.no_grad()
 def recognise(model: ModeSSM, encoded: Encoded, decoder: Decoder, options: SearchOptions) -> list[list[int]]:
     """Decode each trial of an encoded batch to label ids; the model is in evaluation mode."""
     if decoder is Decoder.ctc:
-        return ctc_greedy(model.ctc_log_probs(encoded.frames), encoded.lengths)
+        return ctc_greedy(model.ctc_log_probs(encoded.frames), encoded.lengths, model.labels.blank)
     projected: Tensor = model.transducer.joiner.encoder_projection(encoded.frames)
     search = transducer_callables(model)
     if options.beam_size == 1:
@@ -51,11 +50,11 @@ def align_labels(model: ModeSSM, frames: Tensor, labels: Tensor, decoder: Decode
         InputError: when the labels do not fit into the frames.
     """
     if decoder is Decoder.ctc:
-        return ctc_alignment(model.ctc_log_probs(frames), labels)
+        return ctc_alignment(model.ctc_log_probs(frames), labels, model.labels.blank)
     encoder, predictor = model.transducer_inputs(frames[None], labels[None])
     log_probs = model.join(encoder[0, :, None], predictor[0, None])
     emit = log_probs[:, :-1].gather(2, labels[None, :, None].expand(len(log_probs), -1, 1))[..., 0]
-    return rnnt_alignment(log_probs[..., BLANK], emit)
+    return rnnt_alignment(log_probs[..., model.labels.blank], emit)
 
 
 def references(batch: Batch) -> list[list[int]]:

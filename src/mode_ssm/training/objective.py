@@ -12,7 +12,6 @@ from mode_ssm.losses import additive_rnnt_loss, fused_rnnt_loss, rnnt_loss
 from mode_ssm.losses.objective import UpdateSize, ctc_nats, ctc_nats_per_label, rnnt_divisor
 from mode_ssm.models.joiner import TanhJoiner
 from mode_ssm.models.model import ModeSSM, TransducerInputs
-from mode_ssm.phonemes import BLANK
 
 
 class Weights(NamedTuple):
@@ -33,6 +32,7 @@ class LossTerms(NamedTuple):
 
 
 class _Options(TypedDict):
+    blank: int
     reduction: str
     clamp: float
     fastemit_lambda: float
@@ -65,9 +65,9 @@ def batch_losses(
     zero = frames.new_zeros((), dtype=torch.float32)
     ctc = rnnt = rnnt_raw = rnnt_scale = ctc_blank = zero
     if log_probs is not None:
-        ctc_blank = mean_blank(log_probs, lengths, size)
+        ctc_blank = mean_blank(log_probs[..., model.labels.blank], lengths, size)
         ctc_loss = ctc_nats_per_label if config.ctc_normalisation is CTCNormalisation.label else ctc_nats
-        ctc = ctc_loss(log_probs, batch.labels, lengths, batch.label_lengths).sum() / size.trials
+        ctc = ctc_loss(log_probs, batch.labels, lengths, batch.label_lengths, model.labels.blank).sum() / size.trials
     if sides is not None:
         raw = transducer_nats(model, sides, batch, lengths, config)
         divisor = rnnt_divisor(config.rnnt_scaling, batch.label_lengths, size, weights.gradient_scale).to(raw)
@@ -77,9 +77,9 @@ def batch_losses(
     return LossTerms(total, ctc.detach(), rnnt.detach(), rnnt_raw, rnnt_scale, ctc_blank)
 
 
-def mean_blank(log_probs: Tensor, lengths: Tensor, size: UpdateSize) -> Tensor:
+def mean_blank(blank_log_probs: Tensor, lengths: Tensor, size: UpdateSize) -> Tensor:
     """A batch's share of the mean probability of blank over the encoder frames of the update."""
-    blank = log_probs.detach()[..., BLANK].exp() * length_mask(lengths, log_probs.shape[1])
+    blank = blank_log_probs.detach().exp() * length_mask(lengths, blank_log_probs.shape[1])
     return blank.sum() / size.encoder_frames
 
 
@@ -101,7 +101,9 @@ def transducer_nats(
     """Raw RNN-T nats of each trial, (B,)."""
     joiner = model.transducer.joiner
     targets, u_lengths = batch.labels, batch.label_lengths
-    options = _Options(reduction="none", clamp=config.clamp, fastemit_lambda=config.fastemit_lambda)
+    options = _Options(
+        blank=model.labels.blank, reduction="none", clamp=config.clamp, fastemit_lambda=config.fastemit_lambda
+    )
     if not config.fused:
         encoder, predictor = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in sides)
         logits = joiner.logits(encoder[:, :, None], predictor[:, None])

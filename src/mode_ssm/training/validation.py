@@ -12,7 +12,6 @@ from mode_ssm.config import Decoder
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
 from mode_ssm.models.model import Encoded, ModeSSM
-from mode_ssm.phonemes import BLANK
 from mode_ssm.recognition.searches import SearchOptions, align_labels, references
 from mode_ssm.scoring import ErrorRate, edit_counts, total
 from mode_ssm.training.devices import any_process, sum_over_processes
@@ -109,19 +108,20 @@ def validate(
 
 def _decode(model: ModeSSM, encoded: Encoded, decoder: Decoder) -> tuple[list[list[int]], Tensor]:
     """Greedy hypotheses, and the blank probabilities met on the way."""
+    blank = model.labels.blank
     if decoder is Decoder.ctc:
         log_probs = model.ctc_log_probs(encoded.frames)
         real = length_mask(encoded.lengths, log_probs.shape[1])
-        return ctc_greedy(log_probs, encoded.lengths), log_probs[..., BLANK][real].exp()
+        return ctc_greedy(log_probs, encoded.lengths, blank), log_probs[..., blank][real].exp()
     met = []
 
     def join(encoder: Tensor, predictor: Tensor) -> Tensor:
         log_probs = model.join(encoder, predictor)
-        met.append(log_probs[:, BLANK].exp())
+        met.append(log_probs[:, blank].exp())
         return log_probs
 
     projected = model.transducer.joiner.encoder_projection(encoded.frames)
-    search = TransducerCallables(model.initial, model.predict, join)
+    search = TransducerCallables(model.initial, model.predict, join, blank)
     found = transducer_greedy(projected, encoded.lengths, search, SearchOptions().max_labels_per_frame)
     return [list(hypothesis.labels) for hypothesis in found], torch.cat(met)
 
