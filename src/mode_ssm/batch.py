@@ -29,7 +29,7 @@ class TrialKey:
 
 @dataclass(frozen=True)
 class Trial:
-    """One attempt at one sentence. A test trial has neither labels nor a sentence."""
+    """One attempt at one sentence. Trials of a test split, say, have neither labels nor a sentence."""
 
     key: TrialKey
     features: Tensor  # (T, C) float32
@@ -47,6 +47,11 @@ class Batch(NamedTuple):
     session_index: Tensor  # (B,) int64, -1 for a session that the model has not seen
     keys: tuple[TrialKey, ...]
     sentences: tuple[str | None, ...]
+
+    @property
+    def labelled(self) -> Tensor:
+        """(B,) bool: which trials have labels; one without has no other trace than a label length of 0."""
+        return self.label_lengths > 0
 
     def to(self, device: torch.device) -> "Batch":
         return Batch(

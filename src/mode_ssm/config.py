@@ -19,6 +19,8 @@ class BadTrial(StrEnum):
 @dataclass
 class DataConfig:
     data_root: str = "data/raw/t15_copyTask_neuralData/hdf5_data_final"  # holds <participant>.YYYY.MM.DD/data_*.hdf5
+    source: str = "t15"  # the format of the data root
+    labels: str | None = None  # the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15
     max_sessions: int | None = None  # the first N in date order; null = all
     on_bad_trial: BadTrial = BadTrial.skip  # skip names and counts each bad trial; error stops at the first
     cache_dir: str | None = None  # where the index of a data root is kept; null = the user's cache folder

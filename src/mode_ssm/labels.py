@@ -1,13 +1,24 @@
 """The set of labels that recordings are labelled with: it travels with the data, and stands in each checkpoint.
 
-T15's 41 classes are the default; letters, syllables or the same phonemes in another order are other sets.
+T15's 41 classes are the default; letters, syllables or the same phonemes in another order are other sets. A data root
+says its own in `labels.yaml`, and the setting data.labels names another file of this form:
+
+    symbols: [_, a, b, c, "|"]  # the V classes, in the order of their numbers
+    blank: _                    # the first one, unless given
+    boundary: "|"               # the label after every word; none, unless given
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mode_ssm.errors import InputError
+
+LABELS_FILE = "labels.yaml"  # of a data root
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,49 @@ class Labels:
     def __len__(self) -> int:
         """V."""
         return len(self.symbols)
+
+    def __str__(self) -> str:
+        """Which numbers are labels, for messages.
+
+        >>> str(T15)
+        '1 to 40 (AA to |)'
+        """
+        numbers = [number for number in range(len(self)) if number != self.blank]
+        first, last = numbers[0], numbers[-1]
+        but = f", but not {self.blank}" if first < self.blank < last else ""
+        return f"{first} to {last}{but} ({self.symbols[first]} to {self.symbols[last]})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The set in plain values, as a YAML file and a checkpoint hold it; from_dict reads it back.
+
+        >>> Labels(("_", "a", "b", "|"), boundary=3).as_dict()
+        {'symbols': ['_', 'a', 'b', '|'], 'blank': '_', 'boundary': '|'}
+        """
+        boundary = None if self.boundary is None else self.symbols[self.boundary]
+        return {"symbols": list(self.symbols), "blank": self.symbols[self.blank], "boundary": boundary}
+
+    @classmethod
+    def from_dict(cls, plain: object, origin: str) -> "Labels":
+        """Read the form of as_dict; `blank` is the first symbol and `boundary` none unless they are given.
+
+        Raises:
+            InputError: on anything else; the sentence names `origin`.
+        """
+        if not isinstance(plain, Mapping) or "symbols" not in plain or {*plain} - {"symbols", "blank", "boundary"}:
+            raise InputError(f"{origin} is no set of labels; write symbols: [...], and blank and boundary by symbol.")
+        symbols = plain["symbols"]
+        if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+            raise InputError(f"The symbols of {origin} are not a list of texts; put each in quotes.")
+        numbers: dict[str, int | None] = {"blank": 0, "boundary": None}
+        for name in numbers:
+            symbol = plain.get(name)
+            if symbol is not None and symbol not in symbols:
+                raise InputError(f"The {name} of {origin} is {symbol!r}; give one of its symbols.")
+            numbers[name] = numbers[name] if symbol is None else symbols.index(symbol)
+        try:
+            return cls(tuple(symbols), blank=numbers["blank"] or 0, boundary=numbers["boundary"])
+        except InputError as error:
+            raise InputError(f"{origin}: {error}") from None
 
     @cached_property
     def _number(self) -> dict[str, int]:
@@ -86,3 +140,33 @@ _T15_SYMBOLS = (
     "BLANK AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH |"
 )
 T15 = Labels(tuple(_T15_SYMBOLS.split()), blank=0, boundary=40)
+
+
+def read_labels(path: Path) -> Labels:
+    """Read a set of labels from a YAML file.
+
+    Raises:
+        InputError: where there is no such file, or it holds something else.
+    """
+    try:
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"The labels {path} cannot be read ({error.strerror}); give data.labels=FILE.yaml.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"The labels {path} are not YAML ({reason}); write symbols: [...].") from None
+    return Labels.from_dict(plain, str(path))
+
+
+def labels_of(root: Path, setting: str | None) -> Labels:
+    """The labels of a data root: those that the setting data.labels names, else its own, else T15's.
+
+    Raises:
+        InputError: as read_labels.
+    """
+    if setting == "t15":
+        return T15
+    if setting is not None:
+        return read_labels(Path(setting))
+    own = root / LABELS_FILE
+    return read_labels(own) if own.exists() else T15

@@ -44,9 +44,11 @@ Opener = Callable[..., TrialDataset]
 def open_root(config: DataConfig) -> Opener:
     """open_split on the good root, with settings changed by keyword."""
 
-    def opener(split: str = "train", *, channels: int = CHANNELS, **settings: object) -> TrialDataset:
+    def opener(
+        split: str = "train", *, channels: int = CHANNELS, labelled: bool | None = None, **settings: object
+    ) -> TrialDataset:
         for name, value in settings.items():
             setattr(config, name, value)
-        return open_split(config, split, num_channels=channels, encoder_frames=patches)
+        return open_split(config, split, num_channels=channels, encoder_frames=patches, labelled=labelled)
 
     return opener

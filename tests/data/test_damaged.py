@@ -12,6 +12,7 @@ import pytest
 from mode_ssm.data import scan_process
 from mode_ssm.data.file_index import FileIndex
 from mode_ssm.data.problems import MalformedError
+from mode_ssm.labels import T15
 from tests.data.conftest import SESSIONS, Opener
 
 FILE = f"{SESSIONS[1]}/data_train.hdf5"
@@ -72,7 +73,7 @@ def test_one_process_reads_all_files_and_another_one_after_an_end(root: Path, op
 
 
 def scan(root: Path) -> FileIndex:
-    return scan_process.scan_file(root, SESSIONS[1], "train")
+    return scan_process.scan_file(root, SESSIONS[1], "train", T15)
 
 
 def test_an_idle_process_leaves_and_nobody_notices(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,5 +121,7 @@ def test_what_the_file_holds_comes_through(root: Path) -> None:
     with h5py.File(root / FILE, "a") as file:
         file["trial_0001"].attrs["sentence_label"] = "Ünï ☃"
         del file["trial_0002"]["seq_class_ids"]
-    assert scan(root) == scan_process.file_index.scan_file(root, SESSIONS[1], "train")
-    assert [problem.trial for problem in scan(root).problems] == ["trial_0002"]
+        del file["trial_0003"]["input_features"]
+    assert scan(root) == scan_process.file_index.scan_file(root, SESSIONS[1], "train", T15)
+    assert scan(root).records[2].labels is None
+    assert [problem.trial for problem in scan(root).problems] == ["trial_0003"]

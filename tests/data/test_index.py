@@ -11,6 +11,7 @@ import pytest
 
 from mode_ssm.config import DataConfig
 from mode_ssm.data import file_index, index, open_split
+from mode_ssm.labels import Labels
 from tests.data.conftest import SESSIONS, Opener, patches
 from tests.data.files import make_trial, write_session
 
@@ -20,9 +21,9 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were read to be indexed, in order."""
     names: list[str] = []
 
-    def scan(root: Path, session: str, split: str) -> file_index.FileIndex:
+    def scan(root: Path, session: str, split: str, labels: Labels) -> file_index.FileIndex:
         names.append(f"{session}/data_{split}.hdf5")
-        return file_index.scan_file(root, session, split)
+        return file_index.scan_file(root, session, split, labels)
 
     monkeypatch.setattr(index, "scan_file", scan)
     return names

@@ -222,7 +222,7 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
     "session a number": (set_attribute("session", 15), "has session=15, needed is text"),
     "no block": (drop_attribute("block_num"), "has no attribute block_num. Write"),
     "trial number as text": (set_attribute("trial_num", "one\ntwo"), "has trial_num=one two, needed is a whole number"),
-    "no labels": (drop("seq_class_ids"), "has no seq_class_ids, and only a test trial can do without labels. Write"),
+    "no labels": (drop("seq_class_ids"), "has no labels, and only a test trial can do without. Write"),
     "labels a group": (as_group("seq_class_ids"), "has seq_class_ids as a group, needed is a data set"),
     "labels as floats": (
         replace("seq_class_ids", data=np.ones(500)),
@@ -236,10 +236,13 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
     "zero labels": (set_attribute("seq_len", 0), "has seq_len=0, needed is 1 to 500, the length of seq_class_ids"),
     "count beyond padding": (set_attribute("seq_len", 501), "has seq_len=501, needed is 1 to 500, the length of"),
     "negative count": (set_attribute("seq_len", -1), "has seq_len=-1, needed is 1 to 500, the length of"),
-    "blank label": (relabel(3, 0, 4), "has the blank (0) as label 1, needed are labels of 1 to 40. Write"),
-    "label too large": (relabel(3, 4, 41), "has 41 as label 2, needed are labels of 1 to 40. Write"),
-    "negative label": (relabel(-3, 4), "has -3 as label 0, needed are labels of 1 to 40. Write"),
-    "padding as label": (set_attribute("seq_len", 6), "has the blank (0) as label 5, needed are labels of 1 to 40"),
+    "blank label": (relabel(3, 0, 4), "has the blank (0) as label 1, needed are labels of 1 to 40 (AA to |). Write"),
+    "label too large": (relabel(3, 4, 41), "has 41 as label 2, needed are labels of 1 to 40 (AA to |). Write"),
+    "negative label": (relabel(-3, 4), "has -3 as label 0, needed are labels of 1 to 40 (AA to |). Write"),
+    "padding as label": (
+        set_attribute("seq_len", 6),
+        "has the blank (0) as label 5, needed are labels of 1 to 40",
+    ),
     "too many labels": (
         relabel(*[1, 2] * 11),
         "which may make only 21 encoder frames, but its 22 labels, 0 of them equal to the one before, need 22. Lower",

@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from mode_ssm.commands.inspect import inspect
 from mode_ssm.config import DataConfig, InspectConfig, SimulateConfig
 from mode_ssm.errors import InputError
+from mode_ssm.labels import T15
 from mode_ssm.pictures import trial as trial_picture
 from mode_ssm.pictures.reading import read_shown_trial
 from mode_ssm.simulation import simulate
@@ -63,7 +64,7 @@ def _colours(path: Path) -> int:
 
 
 def test_a_simulated_trial_is_drawn_with_its_alignment(simulated: Path, draw: Draw) -> None:
-    shown = read_shown_trial(simulated, [SESSION], f"{SESSION}/val/trial_0001")
+    shown = read_shown_trial(simulated, [SESSION], T15, f"{SESSION}/val/trial_0001")
     assert shown.alignment is not None
     assert shown.labels is not None
     said = [int(a) for a, b in zip(shown.alignment, np.roll(shown.alignment, 1), strict=True) if a not in (0, b)]

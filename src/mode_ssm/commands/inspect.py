@@ -14,12 +14,13 @@ from mode_ssm.commands.inspect_print import print_findings
 from mode_ssm.config import AugmentationConfig, InspectConfig, PreprocessorConfig
 from mode_ssm.data import Problem, TrialEntry
 from mode_ssm.data.index import SplitIndex, index_split
-from mode_ssm.data.opening import check_config, check_fit, index_problems, split_entries
+from mode_ssm.data.opening import check_config, check_fit, check_labelled, index_problems, labels_needed, split_entries
 from mode_ssm.data.problems import MalformedError
 from mode_ssm.data.sampling import spread
 from mode_ssm.data.sessions import SPLITS, find_sessions
 from mode_ssm.data.statistics import HUGE, FeatureStatistics, feature_statistics
 from mode_ssm.errors import InputError
+from mode_ssm.labels import labels_of
 from mode_ssm.models.preprocessor import encoder_frames
 from mode_ssm.pictures import draw_picture
 from mode_ssm.training.augment import fewest_frames
@@ -66,7 +67,8 @@ def examine(config: InspectConfig) -> Findings:
     if config.sample_trials < 0:
         raise InputError(f"sample_trials is {config.sample_trials}; set it to 0 (read no features) or more.")
     root, sessions = find_sessions(config.data.data_root, config.data.max_sessions)
-    indexes = {split: index_split(root, sessions, split, config.data.cache_dir) for split in SPLITS}
+    labels = labels_of(root, config.data.labels)
+    indexes = {split: index_split(root, sessions, split, labels, config.data.cache_dir) for split in SPLITS}
     entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
     problems = [*_file_problems(indexes, root), *_trial_problems(entries, str(root))]
     statistics, feature_problems = _sample(entries, config.sample_trials)
@@ -107,6 +109,8 @@ def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Proble
     for entry in entries:
         frames = fewest_frames(entry.frames, AugmentationConfig()) if entry.key.split == "train" else entry.frames
         try:
+            if labels_needed(entry.key.split):
+                check_labelled(entry.record)
             check_fit(entry.record, channels, encoder_frames(PreprocessorConfig(), frames))
         except MalformedError as malformed:
             yield malformed.problem(entry.file, entry.key.group)

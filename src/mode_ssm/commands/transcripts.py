@@ -1,5 +1,6 @@
 """What is said in a data root, without reading any features: sentences, labels and the order of trials."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -10,11 +11,12 @@ from mode_ssm.data.dataset import TrialEntry
 from mode_ssm.data.file_index import trial_group
 from mode_ssm.data.hdf5 import OpenFiles
 from mode_ssm.data.index import index_split
-from mode_ssm.data.opening import check_config, index_problems, split_entries
+from mode_ssm.data.opening import check_config, check_labelled, index_problems, split_entries
 from mode_ssm.data.problems import MalformedError, Problem
 from mode_ssm.data.sessions import find_sessions
 from mode_ssm.data.trials import read_record
 from mode_ssm.errors import InputError
+from mode_ssm.labels import labels_of
 
 
 class Transcript(NamedTuple):
@@ -29,12 +31,14 @@ def read_transcripts(data: DataConfig) -> list[Transcript]:
         InputError: when the data root or its train split is not there, or a trial is bad and on_bad_trial=error.
     """
     entries, problems = _list_trials(data, "train")
+    label_set = labels_of(Path(data.data_root), data.labels)
     files = OpenFiles()
     found = []
     for entry in entries:
         try:
             group = trial_group(files.get(entry.path), entry.key.group)
-            _, labels = read_record(group, entry.key.session, labelled=True)
+            check_labelled(entry.record)
+            _, labels = read_record(group, entry.key.session, label_set)
         except MalformedError as malformed:
             problems.append(malformed.problem(entry.file, entry.key.group))
             continue
@@ -64,5 +68,5 @@ def submission_order(data: DataConfig, split: str) -> list[TrialKey]:
 def _list_trials(data: DataConfig, split: str) -> tuple[list[TrialEntry], list[Problem]]:
     check_config(data, split)
     root, sessions = find_sessions(data.data_root, data.max_sessions)
-    index = index_split(root, sessions, split, data.cache_dir)
+    index = index_split(root, sessions, split, labels_of(root, data.labels), data.cache_dir)
     return split_entries(index, root, split), index_problems(index, root, split)

@@ -1,5 +1,6 @@
 """A split of a data root as a map-style data set that holds no features: a trial is read when it is asked for."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mode_ssm.data.problems import MalformedError, Problem
 from mode_ssm.data.sessions import file_name
 from mode_ssm.data.trials import Record, check_finite, read_features, read_record
 from mode_ssm.errors import InputError
+from mode_ssm.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,21 @@ class TrialDataset(Dataset[Trial | Problem]):
     def __init__(
         self,
         sessions: tuple[str, ...],
+        labels: Labels,
         entries: tuple[TrialEntry, ...],
         problems: list[Problem],
         on_bad_trial: BadTrial,
     ) -> None:
         self.sessions = sessions  # all of the data root after max_sessions, in date order, the same for each split
+        self.labels = labels  # the set that the trials are labelled with
         self.entries = entries  # by session, then as numbered in the file
         self.problems = problems  # found before any features were read
         self.on_bad_trial = on_bad_trial
         self._files = OpenFiles()
+
+    def subset(self, entries: Iterable[TrialEntry]) -> "TrialDataset":
+        """The same data with some of its trials."""
+        return TrialDataset(self.sessions, self.labels, tuple(entries), [], self.on_bad_trial)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -83,7 +91,7 @@ class TrialDataset(Dataset[Trial | Problem]):
 
     def _read(self, entry: TrialEntry) -> Trial:
         group = trial_group(self._files.get(entry.path), entry.key.group)
-        record, labels = read_record(group, entry.key.session, labelled=entry.key.split != "test")
+        record, labels = read_record(group, entry.key.session, self.labels)
         if record != entry.record:
             raise MalformedError(
                 "has changed since it was indexed", "Start the run again; if this stays so, `touch` the file."

@@ -10,6 +10,7 @@ from mode_ssm.data.hdf5 import open_file, reading, stat_file
 from mode_ssm.data.problems import MalformedError, Problem
 from mode_ssm.data.sessions import file_name
 from mode_ssm.data.trials import WRITE_AGAIN, Record, read_record
+from mode_ssm.labels import Labels
 
 _TRIAL_GROUP = re.compile(r"trial_(\d+)")
 
@@ -23,7 +24,7 @@ class FileIndex:
     others: tuple[str, ...]  # what lies beside the trial_NNNN groups, and is not read
 
 
-def scan_file(root: Path, session: str, split: str) -> FileIndex:
+def scan_file(root: Path, session: str, split: str, labels: Labels) -> FileIndex:
     """Read the file <root>/<session>/data_<split>.hdf5.
 
     Raises:
@@ -42,15 +43,11 @@ def scan_file(root: Path, session: str, split: str) -> FileIndex:
         records, problems = [], []
         for _, trial in trials:
             try:
-                records.append(_scan_trial(file, trial, session, split))
+                records.append(read_record(trial_group(file, trial), session, labels)[0])
             except MalformedError as malformed:
                 problems.append(malformed.problem(name, trial))
     others = tuple(member for member in members if not _TRIAL_GROUP.fullmatch(member))
     return FileIndex(status.st_size, status.st_mtime_ns, tuple(records), tuple(problems), others)
-
-
-def _scan_trial(file: h5py.File, trial: str, session: str, split: str) -> Record:
-    return read_record(trial_group(file, trial), session, labelled=split != "test")[0]
 
 
 def trial_group(file: h5py.File, trial: str) -> h5py.Group:

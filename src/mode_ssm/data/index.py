@@ -20,9 +20,10 @@ from mode_ssm.data.problems import MalformedError, Problem
 from mode_ssm.data.scan_process import scan_file
 from mode_ssm.data.sessions import file_name
 from mode_ssm.data.trials import Record
+from mode_ssm.labels import Labels
 
 log = logging.getLogger(__name__)
-_FORMAT = 1  # of the JSON file; raised with each change of what is checked or kept
+_FORMAT = 2  # of the JSON file; raised with each change of what is checked or kept
 _RECORD_TYPES = (str, int, int, int, int, (int, NoneType), int, (str, NoneType))
 
 
@@ -43,10 +44,11 @@ class SplitIndex:
         return self.problems + [problem for file in self.files.values() for problem in file.problems]
 
 
-def index_split(root: Path, sessions: tuple[str, ...], split: str, cache_dir: str | None) -> SplitIndex:
+def index_split(root: Path, sessions: tuple[str, ...], split: str, labels: Labels, cache_dir: str | None) -> SplitIndex:
     """Index the split's file of each session, from the cache where the file has not changed since."""
-    cache = _cache_file(root, cache_dir)
-    known = {} if cache is None else _load(cache, root)
+    origin = {"format": _FORMAT, "root": str(root.resolve()), "labels": labels.as_dict()}
+    cache = _cache_file(root, labels, cache_dir)
+    known = {} if cache is None else _load(cache, origin)
     index = SplitIndex()
     changed = False
     for session in sessions:
@@ -58,13 +60,13 @@ def index_split(root: Path, sessions: tuple[str, ...], split: str, cache_dir: st
             found = known.get(name)
             if found is None or not _is_current(found, root / name):
                 log.info("Indexing %s", root / name)
-                known[name] = found = scan_file(root, session, split)
+                known[name] = found = scan_file(root, session, split, labels)
                 changed = True
             index.files[session] = found
         except MalformedError as malformed:
             index.problems.append(malformed.problem(name))
     if changed and cache is not None:
-        _save(cache, root, known)
+        _save(cache, root, origin, known)
     return index
 
 
@@ -87,8 +89,9 @@ def _is_current(found: FileIndex, path: Path) -> bool:
     return (found.size, found.mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
-def _cache_file(root: Path, cache_dir: str | None) -> Path | None:
-    digest = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+def _cache_file(root: Path, labels: Labels, cache_dir: str | None) -> Path | None:
+    """One for each root and set of labels."""
+    digest = hashlib.sha256(os.fsencode(root.resolve()) + repr(labels).encode()).hexdigest()[:16]
     if cache_dir is not None:
         return Path(cache_dir) / f"{digest}.json"
     configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
@@ -100,13 +103,12 @@ def _cache_file(root: Path, cache_dir: str | None) -> Path | None:
     return folder / "mode-ssm" / f"{digest}.json"
 
 
-def _load(cache: Path, root: Path) -> dict[str, FileIndex]:
-    """The kept index, or an empty one where it is absent, broken or of another root or format."""
+def _load(cache: Path, origin: dict[str, Any]) -> dict[str, FileIndex]:
+    """The kept index, or an empty one where it is absent, broken or of another root, set of labels or format."""
     try:
         content = json.loads(cache.read_bytes())
-        if (content["format"], content["root"]) != (_FORMAT, str(root.resolve())):
-            return {}
-        return {name: _from_json(entry) for name, entry in content["files"].items()}
+        files = content.pop("files")
+        return {name: _from_json(entry) for name, entry in files.items()} if content == origin else {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
 
@@ -122,13 +124,13 @@ def _from_json(entry: dict[str, Any]) -> FileIndex:
     return FileIndex(int(entry["size"]), int(entry["mtime_ns"]), records, problems, others)
 
 
-def _save(cache: Path, root: Path, files: dict[str, FileIndex]) -> None:
+def _save(cache: Path, root: Path, origin: dict[str, Any], files: dict[str, FileIndex]) -> None:
     """Write beside, then rename: a reader, and a second process that writes, never see half a file."""
     kept = {name: asdict(entry) for name, entry in sorted(files.items()) if (root / name).exists()}
     beside = cache.with_suffix(f".{os.getpid()}.tmp")
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps({"format": _FORMAT, "root": str(root.resolve()), "files": kept}))
+        beside.write_text(json.dumps(origin | {"files": kept}))
         beside.replace(cache)
     except OSError as error:
         with suppress(OSError):

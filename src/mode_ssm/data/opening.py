@@ -10,17 +10,26 @@ from mode_ssm.data.dataset import TrialDataset, TrialEntry
 from mode_ssm.data.index import SplitIndex, index_split
 from mode_ssm.data.problems import MalformedError, Problem
 from mode_ssm.data.sessions import SPLITS, file_name, find_sessions
-from mode_ssm.data.trials import Record
+from mode_ssm.data.trials import WRITE_AGAIN, Record
 from mode_ssm.errors import InputError
+from mode_ssm.labels import labels_of
+
+SOURCES = ("t15",)
 
 
 def open_split(
-    config: DataConfig, split: str, *, num_channels: int, encoder_frames: Callable[[int], int]
+    config: DataConfig,
+    split: str,
+    *,
+    num_channels: int,
+    encoder_frames: Callable[[int], int],
+    labelled: bool | None = None,
 ) -> TrialDataset:
     """Find the sessions, index their files of the split, and check each trial against the model.
 
     `encoder_frames` maps T to the S of the preprocessor; a trial with labels needs S >= U + repeats (CTC
-    needs a blank between two equal labels), any trial S >= 1.
+    needs a blank between two equal labels), any trial S >= 1. `labelled` says whether a trial without labels is a bad
+    one; None: in train and val it is, in test it is not.
 
     Raises:
         InputError: where the data root or the split is not there, no trial is usable, or a trial is bad and
@@ -28,19 +37,22 @@ def open_split(
     """
     check_config(config, split)
     root, sessions = find_sessions(config.data_root, config.max_sessions)
-    index = index_split(root, sessions, split, config.cache_dir)
+    labels = labels_of(root, config.labels)
+    index = index_split(root, sessions, split, labels, config.cache_dir)
     problems = index_problems(index, root, split)
     _check_channels(index, num_channels, f"{root} ({split})")
     usable = []
     for entry in split_entries(index, root, split):
         try:
+            if labels_needed(split) if labelled is None else labelled:
+                check_labelled(entry.record)
             check_fit(entry.record, num_channels, encoder_frames(entry.frames))
         except MalformedError as malformed:
             problems.append(malformed.problem(entry.file, entry.key.group))
             continue
         usable.append(entry)
     _check_usable(usable, problems, config, split)
-    return TrialDataset(sessions, tuple(usable), problems, config.on_bad_trial)
+    return TrialDataset(sessions, labels, tuple(usable), problems, config.on_bad_trial)
 
 
 def split_entries(index: SplitIndex, root: Path, split: str) -> list[TrialEntry]:
@@ -56,10 +68,23 @@ def split_entries(index: SplitIndex, root: Path, split: str) -> list[TrialEntry]
     ]
 
 
+def labels_needed(split: str) -> bool:
+    """Whether trials of the split are of use with labels only, unless someone says otherwise."""
+    return split != "test"
+
+
+def check_labelled(record: Record) -> None:
+    """Raises: MalformedError, where the trial has no labels."""
+    if record.labels is None:
+        raise MalformedError("has no labels, and only a test trial can do without", WRITE_AGAIN)
+
+
 def check_config(config: DataConfig, split: str) -> None:
     """Raises: InputError."""
     if split not in SPLITS:
         raise InputError(f"split={split} is not a split; choose train, val or test.")
+    if config.source not in SOURCES:
+        raise InputError(f"data.source={config.source} is no format that is known; choose {', '.join(SOURCES)}.")
     if config.num_workers < 0:
         raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
 

@@ -20,6 +20,7 @@ from mode_ssm.data.file_index import FileIndex
 from mode_ssm.data.hdf5 import COPY_AGAIN, stat_file
 from mode_ssm.data.problems import MalformedError
 from mode_ssm.data.sessions import file_name
+from mode_ssm.labels import Labels
 
 LIMIT_S = 30.0  # of processor time for a file (T15's take under 1 s): neither a slow disk nor a busy machine counts
 IDLE_S = 20.0
@@ -31,20 +32,21 @@ class _Question(NamedTuple):
     root: Path
     session: str
     split: str
+    labels: Labels
     limit_s: float
 
 
 _Answer = FileIndex | MalformedError
 
 
-def scan_file(root: Path, session: str, split: str) -> FileIndex:
+def scan_file(root: Path, session: str, split: str, labels: Labels) -> FileIndex:
     """As file_index.scan_file, apart from this process.
 
     Raises:
         MalformedError: as there, and where the file makes the HDF5 library crash, or hang (not noticed on Windows).
     """
     stat_file(root / file_name(session, split))
-    answer = _scanner(os.getpid()).ask(_Question(root, session, split, LIMIT_S))
+    answer = _scanner(os.getpid()).ask(_Question(root, session, split, labels, LIMIT_S))
     if isinstance(answer, MalformedError):
         raise answer
     return answer
@@ -149,7 +151,7 @@ def serve() -> None:
 
 def _answer(question: _Question) -> _Answer:
     try:
-        return file_index.scan_file(question.root, question.session, question.split)
+        return file_index.scan_file(question.root, question.session, question.split, question.labels)
     except MalformedError as malformed:
         return malformed
     except MemoryError:

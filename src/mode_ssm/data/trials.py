@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mode_ssm.data.hdf5 import printable, reading
 from mode_ssm.data.problems import MalformedError
-from mode_ssm.phonemes import BLANK, NUM_CLASSES
+from mode_ssm.labels import Labels
 
 MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
 MAX_CHANNELS = 10_000
@@ -33,17 +33,17 @@ class Record(NamedTuple):
     sentence: str | None
 
 
-def read_record(group: h5py.Group, session: str, *, labelled: bool) -> tuple[Record, Tensor | None]:
-    """Check a trial's shapes, attributes and labels; returns them with the labels (U,) int64.
+def read_record(group: h5py.Group, session: str, label_set: Labels) -> tuple[Record, Tensor | None]:
+    """Check a trial's shapes, attributes and labels; returns them with the labels (U,) int64, where it has any.
 
-    `session` is the folder's name; `labelled` says that the split cannot do without labels (train and val).
+    `session` is the folder's name.
 
     Raises:
         MalformedError: on the first thing that breaks the layout.
     """
     frames, channels = _check_features(group)
     _check_session(group, session)
-    labels = _read_labels(group, labelled=labelled)
+    labels = _read_labels(group, label_set)
     record = Record(
         group=group.name.rpartition("/")[2],
         block=_integer(group, "block_num"),
@@ -119,11 +119,9 @@ def _check_session(group: h5py.Group, folder: str) -> None:
         )
 
 
-def _read_labels(group: h5py.Group, *, labelled: bool) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+def _read_labels(group: h5py.Group, label_set: Labels) -> np.ndarray[Any, np.dtype[np.int64]] | None:
     dataset = _dataset(group, "seq_class_ids")
     if dataset is None:
-        if labelled:
-            raise MalformedError("has no seq_class_ids, and only a test trial can do without labels", WRITE_AGAIN)
         return None
     with reading("seq_class_ids"):
         shape, dtype = dataset.shape, dataset.dtype
@@ -138,16 +136,12 @@ def _read_labels(group: h5py.Group, *, labelled: bool) -> np.ndarray[Any, np.dty
             f"has seq_len={count}, needed is 1 to {shape[0]}, the length of seq_class_ids", WRITE_AGAIN
         )
     with reading("seq_class_ids"):
-        labels = dataset[:count].astype(np.int64)
-    return _check_labels(labels)
-
-
-def _check_labels(labels: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    bad = np.flatnonzero((labels <= BLANK) | (labels >= NUM_CLASSES))
+        labels: np.ndarray[Any, np.dtype[np.int64]] = dataset[:count].astype(np.int64)
+    bad = np.flatnonzero((labels < 0) | (labels >= len(label_set)) | (labels == label_set.blank))
     if len(bad):
         label, place = labels[bad[0]], bad[0]
-        what = "the blank (0)" if label == BLANK else f"{label}"
-        raise MalformedError(f"has {what} as label {place}, needed are labels of 1 to {NUM_CLASSES - 1}", WRITE_AGAIN)
+        what = f"the blank ({label})" if label == label_set.blank else f"{label}"
+        raise MalformedError(f"has {what} as label {place}, needed are labels of {label_set}", WRITE_AGAIN)
     return labels
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mode_ssm.config import InspectConfig
 from mode_ssm.data.sessions import find_sessions
 from mode_ssm.errors import InputError
+from mode_ssm.labels import labels_of
 from mode_ssm.pictures.session import draw_session
 from mode_ssm.pictures.trial import draw_trial
 
@@ -31,10 +32,11 @@ def draw_picture(config: InspectConfig) -> Path:
             f"picture={path} shows one trial or one session; give either trial={sessions[-1]}/val/trial_0000 or "
             f"session={sessions[-1]}, for instance."
         )
+    labels = labels_of(root, config.data.labels)
     if config.trial is not None:
-        figure = draw_trial(root, sessions, config.trial)
+        figure = draw_trial(root, sessions, labels, config.trial)
     else:
-        figure = draw_session(root, sessions, str(config.session), config.data.cache_dir)
+        figure = draw_session(root, sessions, labels, str(config.session), config.data.cache_dir)
     _save(figure, path)
     return path
 

@@ -16,7 +16,7 @@ from mode_ssm.data.problems import MalformedError
 from mode_ssm.data.sessions import SPLITS, file_name
 from mode_ssm.data.trials import check_finite, read_features, read_record
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import NUM_CLASSES
+from mode_ssm.labels import T15, Labels
 from mode_ssm.simulation.files import TRUTH
 
 FloatArray = NDArray[np.float32]
@@ -38,7 +38,7 @@ def check_session(session: str, sessions: Sequence[str], root: Path) -> None:
         )
 
 
-def read_shown_trial(root: Path, sessions: Sequence[str], trial: str) -> ShownTrial:
+def read_shown_trial(root: Path, sessions: Sequence[str], label_set: Labels, trial: str) -> ShownTrial:
     """Read the trial that is named as messages name it: t15.2023.08.13/val/trial_0007.
 
     Raises:
@@ -52,7 +52,7 @@ def read_shown_trial(root: Path, sessions: Sequence[str], trial: str) -> ShownTr
             raise InputError(
                 f"{name} has no '{group}'; its first of {len(file)} entries is {next(iter(file), 'none')}."
             )
-        record, labels = read_record(trial_group(file, group), session, labelled=False)
+        record, labels = read_record(trial_group(file, group), session, label_set)
         features = read_features(file[group], record)
         check_finite(features)
     numbers = None if labels is None else tuple(labels.tolist())
@@ -78,11 +78,7 @@ def _read_alignment(root: Path, session: str, split: str, group: str, frames: in
         if place not in file:
             return None
         found = np.asarray(file[place])
-        if (
-            found.dtype.kind not in "iu"
-            or found.shape != (frames,)
-            or not 0 <= found.min() <= found.max() < NUM_CLASSES
-        ):
+        if found.dtype.kind not in "iu" or found.shape != (frames,) or not 0 <= found.min() <= found.max() < len(T15):
             raise MalformedError(f"has an alignment that is not the phonemes of {frames} frames", "Simulate it again.")
     return found.astype(np.uint8)
 

@@ -12,6 +12,7 @@ from mode_ssm.data.index import index_split
 from mode_ssm.data.opening import split_entries
 from mode_ssm.data.sessions import SPLITS
 from mode_ssm.errors import InputError
+from mode_ssm.labels import Labels
 from mode_ssm.pictures.reading import FloatArray, check_session, read_sample
 from mode_ssm.pictures.trial import HALVES
 from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS
@@ -26,7 +27,7 @@ SAMPLE_FRAMES = 40_000  # of them that are kept for the distributions
 SCATTERED = 1_000  # frames shown as points
 
 
-def draw_session(root: Path, sessions: Sequence[str], session: str, cache_dir: str | None) -> "Figure":
+def draw_session(root: Path, sessions: Sequence[str], labels: Labels, session: str, cache_dir: str | None) -> "Figure":
     """Draw the features of a sample of a session's trials, of as many channels as most of its trials have.
 
     Raises:
@@ -35,7 +36,7 @@ def draw_session(root: Path, sessions: Sequence[str], session: str, cache_dir: s
     from matplotlib.figure import Figure
 
     check_session(session, sessions, root)
-    entries = _entries(root, session, cache_dir)
+    entries = _entries(root, session, labels, cache_dir)
     sample = [entries[i] for i in np.unique(np.linspace(0, len(entries) - 1, SAMPLE_TRIALS).astype(int))]
     step = -(-sum(entry.frames for entry in sample) // SAMPLE_FRAMES)
     statistics = FeatureStatistics()
@@ -59,9 +60,9 @@ def draw_session(root: Path, sessions: Sequence[str], session: str, cache_dir: s
     return figure
 
 
-def _entries(root: Path, session: str, cache_dir: str | None) -> list[TrialEntry]:
+def _entries(root: Path, session: str, labels: Labels, cache_dir: str | None) -> list[TrialEntry]:
     """The sound trials of all splits that have the session's usual number of channels."""
-    indexes = {split: index_split(root, (session,), split, cache_dir) for split in SPLITS}
+    indexes = {split: index_split(root, (session,), split, labels, cache_dir) for split in SPLITS}
     entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
     problems = [problem for index in indexes.values() for problem in index.all_problems]
     if not entries:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mode_ssm.batch import FRAME_MS
-from mode_ssm.phonemes import BLANK, PHONEMES, SILENCE, to_symbols
+from mode_ssm.labels import T15, Labels
 from mode_ssm.pictures.reading import Alignment, FloatArray, ShownTrial, read_shown_trial
 from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS, ELECTRODES
 from mode_ssm.simulation.recording import CHANNELS
@@ -24,7 +24,7 @@ HALVES = ("threshold crossings", "spike-band power")  # of T15's channels
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
 
 
-def draw_trial(root: Path, sessions: Sequence[str], trial: str) -> "Figure":
+def draw_trial(root: Path, sessions: Sequence[str], labels: Labels, trial: str) -> "Figure":
     """Draw a trial named as t15.2023.08.13/val/trial_0007; T15's 512 channels by feature and array, others in one.
 
     Raises:
@@ -32,7 +32,7 @@ def draw_trial(root: Path, sessions: Sequence[str], trial: str) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    shown = read_shown_trial(root, sessions, trial)
+    shown = read_shown_trial(root, sessions, labels, trial)
     smooth = _smoothed(shown.features)
     halves = 2 if smooth.shape[1] == CHANNELS else 1
     figure = Figure(figsize=(16, 4.5 + 3.2 * halves), layout="constrained")
@@ -47,7 +47,7 @@ def draw_trial(root: Path, sessions: Sequence[str], trial: str) -> "Figure":
             _mark_arrays(panel)
     else:
         _draw_raster(figure, rasters[0], f"{smooth.shape[1]} features", smooth)
-    _draw_phonemes(phonemes, shown)
+    _draw_phonemes(phonemes, shown, labels)
     _draw_components(components, smooth, shown.alignment)
     components.set_xlim(0, len(smooth) * FRAME_MS / 1000)
     return figure
@@ -80,7 +80,7 @@ def _mark_arrays(panel: Any) -> None:
         panel.axhline(edge - 0.5, color="white", linewidth=0.8)
 
 
-def _draw_phonemes(panel: Any, shown: ShownTrial) -> None:
+def _draw_phonemes(panel: Any, shown: ShownTrial, labels: Labels) -> None:
     """When each phoneme is produced, where that is known; else the labels in their order."""
     panel.set(yticks=[], ylim=(0, 1))
     if shown.alignment is not None:
@@ -88,7 +88,7 @@ def _draw_phonemes(panel: Any, shown: ShownTrial) -> None:
         _draw_alignment(panel, shown.alignment)
         return
     panel.tick_params("x", length=0)
-    said = "This trial has no labels." if shown.labels is None else to_symbols(shown.labels)
+    said = "This trial has no labels." if shown.labels is None else labels.text(shown.labels)
     panel.set_title("phonemes: there is no alignment (a simulation's truth.hdf5 has one); the labels in their order")
     panel.text(0.5, 0.5, textwrap.fill(said, 190), ha="center", va="center", transform=panel.transAxes)
 
@@ -98,10 +98,10 @@ def _draw_alignment(panel: Any, alignment: Alignment) -> None:
     row = 0
     for start, end in pairwise(edges):
         phoneme = int(alignment[start])
-        if phoneme == BLANK:
+        if phoneme == T15.blank:
             continue
-        name = PHONEMES[phoneme]
-        colour = "tab:gray" if phoneme == SILENCE else "tab:orange" if name in VOWELS else "tab:blue"
+        name = T15.symbols[phoneme]
+        colour = "tab:gray" if phoneme == T15.boundary else "tab:orange" if name in VOWELS else "tab:blue"
         left, right = start * FRAME_MS / 1000, end * FRAME_MS / 1000
         panel.axvspan(left, right, color=colour, alpha=0.35, linewidth=0)
         panel.text((left + right) / 2, 0.72 - 0.44 * row, name, fontsize=8, ha="center", va="center")
@@ -117,7 +117,7 @@ def _draw_components(panel: Any, smooth: FloatArray, alignment: Alignment | None
     for i in range(min(COMPONENTS, len(s))):
         panel.plot(time, u[:, i] * s[i], linewidth=1, label=f"{i + 1}: {100 * share[i]:.0f} % of the variance")
     if alignment is not None:
-        said = (alignment != BLANK) & (alignment != SILENCE)
+        said = (alignment != T15.blank) & (alignment != T15.boundary)
         panel.fill_between(
             time, 0, 1, where=said, step="mid", color="gray", alpha=0.2, transform=panel.get_xaxis_transform()
         )

@@ -29,14 +29,15 @@ class Recogniser:
     def session_index(self) -> dict[str, int]:
         return {session: index for index, session in enumerate(self.checkpoint.sessions)}
 
-    def open(self, data: DataConfig, split: str) -> TrialDataset:
-        """A split of a data root, checked against this network."""
+    def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> TrialDataset:
+        """A split of a data root, checked against this network; `labelled` as of open_split."""
         preprocessor = self.checkpoint.config.preprocessor
         return open_split(
             data,
             split,
             num_channels=preprocessor.num_channels,
             encoder_frames=lambda frames: encoder_frames(preprocessor, frames),
+            labelled=labelled,
         )
 
     @torch.no_grad()

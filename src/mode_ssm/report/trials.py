@@ -100,7 +100,7 @@ def _some(dataset: TrialDataset, most: int | None) -> TrialDataset:
     if most is None or len(dataset) <= most:
         return dataset
     kept = np.linspace(0, len(dataset) - 1, most).round().astype(int)
-    return TrialDataset(dataset.sessions, tuple(dataset.entries[i] for i in kept), [], dataset.on_bad_trial)
+    return dataset.subset(dataset.entries[i] for i in kept)
 
 
 def _decode_all(
