@@ -1,19 +1,27 @@
-"""Batches hold each trial once, of few sessions and like lengths, and are a function of the seed and epoch alone."""
+"""Batches hold each trial once, of few sessions and like lengths, and are a function of the seed and epoch alone; the
+processes get those of like size at the same time.
+"""
 
-from collections import Counter
+import csv
+import gzip
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import Batching
-from mode_ssm.data import TrialEntry, sequential_batches
+from mode_ssm.data import TrialEntry, deal, padded_frames, sequential_batches
 from mode_ssm.data import epoch_batches as all_epoch_batches
 from mode_ssm.data.trials import Record
+from mode_ssm.recognition.checkpoint import Position
 
+LABELS = Path(__file__).parents[3] / "shared" / "t15_labels" / "t15_labels.csv.gz"
 epoch_batches = partial(all_epoch_batches, batching=Batching.similar_lengths)
 
 
@@ -156,3 +164,91 @@ def test_evenly_drawn_sessions_are_as_frequent_however_small() -> None:
     share = Counter(entries[index].key.session for batch in batches for index in batch)
     np.testing.assert_allclose(sorted(share.values()), [sum(share.values()) / 3] * 3, rtol=0.15)
     assert len({index for batch in batches for index in batch if index < 5}) == 5
+
+
+def labelled_entries() -> list[TrialEntry]:
+    """The train trials of T15's own sessions, as long as their numbers of phonemes say: 891 frames on average, and 138
+    to 2475 as the recordings are.
+    """
+    by_session: dict[str, list[int]] = defaultdict(list)
+    with gzip.open(LABELS, "rt") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "train":
+                by_session[row["session"]].append(len(row["phonemes"].split()))
+    mean = np.mean([count for counts in by_session.values() for count in counts])
+    lengths = [np.clip(np.array(counts) * 891 / mean, 138, 2475).astype(int).tolist() for counts in by_session.values()]
+    return make_entries(lengths)
+
+
+def efficiency(sizes: list[int], turns: list[list[int]]) -> float:
+    """The share of their time in which processes compute, and don't wait for the one with a turn's largest batch."""
+    dealt = np.array(sizes)[np.array(turns)]
+    return float(dealt.mean(axis=1).sum() / dealt.max(axis=1).sum())
+
+
+@pytest.mark.parametrize(
+    ("entries_of", "dealt_in_order", "dealt_by_size"),
+    [
+        pytest.param(t15_entries, 0.64, 0.96, id="normal"),
+        pytest.param(
+            labelled_entries,
+            0.59,
+            0.93,
+            id="labels",
+            marks=pytest.mark.skipif(not LABELS.exists(), reason="T15's labels are not at ../shared/t15_labels"),
+        ),
+    ],
+)
+def test_eight_processes_hardly_wait_for_each_other_at_t15s_lengths(
+    entries_of: Callable[[], list[TrialEntry]], dealt_in_order: float, dealt_by_size: float
+) -> None:
+    entries = entries_of()
+    for epoch in range(2):
+        batches = epoch_batches(entries, batch_size=64, sessions_per_batch=4, seed=0, epoch=epoch)
+        sizes = [padded_frames(entries, batch) for batch in batches]
+        in_order = [list(range(start, start + 8)) for start in range(0, len(batches) - 7, 8)]
+        assert efficiency(sizes, in_order) == pytest.approx(dealt_in_order, abs=0.03)
+        assert efficiency(sizes, deal(sizes, 8)) >= dealt_by_size
+        assert efficiency(sizes, deal(sizes, 4)) >= 0.97
+        assert efficiency(sizes, deal(sizes, 2)) >= 0.98
+
+
+SIZES = st.lists(st.integers(1, 50), max_size=60)
+
+
+@given(SIZES)
+def test_one_process_reads_the_epoch_in_its_order(sizes: list[int]) -> None:
+    assert deal(sizes, 1) == [[place] for place in range(len(sizes))]
+
+
+@given(SIZES, st.integers(1, 9))
+def test_each_batch_is_dealt_once_and_only_the_last_turn_gives_some_twice(sizes: list[int], processes: int) -> None:
+    turns = deal(sizes, processes)
+    assert {len(turn) for turn in turns} <= {processes}
+    assert len(turns) == -(-len(sizes) // processes)
+    dealt = Counter(place for turn in turns[: len(sizes) // processes] for place in turn)
+    left = {*range(len(sizes))} - {*dealt}
+    assert {*dealt.values()} <= {1}
+    assert {place for turn in turns[len(sizes) // processes :] for place in turn} == left
+    for turn in turns:  # what shares a turn is next to each other in size: nothing of another turn lies within
+        low, high = min(sizes[place] for place in turn), max(sizes[place] for place in turn)
+        assert not [place for place in {*range(len(sizes))} - {*turn} if low < sizes[place] < high]
+
+
+@given(SIZES, st.lists(st.tuples(st.integers(1, 9), st.floats(0, 1)), min_size=1, max_size=4))
+def test_an_epoch_that_changes_hands_leaves_no_batch_out(sizes: list[int], hands: list[tuple[int, float]]) -> None:
+    """Each of `hands` is a number of processes that reads a share of what is left; the last one reads all of it."""
+    read: Counter[int] = Counter()
+    position = Position(processes=hands[0][0])
+    repeats = 0
+    for number, (processes, share) in enumerate(hands, start=1):
+        position = position.among(processes)
+        turns = deal(sizes, processes, position.earlier)[position.batch - position.first :]
+        turns = turns if number == len(hands) else turns[: round(share * len(turns))]
+        read.update(place for turn in turns for place in turn)
+        repeats += processes - 1
+        position.batch += len(turns)
+    assert {*read} == {*range(len(sizes))}
+    assert sum(read.values()) - len(sizes) <= repeats
+    if len(hands) > 1 and repeats == 0:
+        assert [*read] == [*range(len(sizes))]

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from mode_ssm.config import TrainConfig
+from mode_ssm.data import deal
 from mode_ssm.recognition.checkpoint import Position, read_checkpoint
+from mode_ssm.training import loop
 from mode_ssm.training.loop import Trainer, train
 from mode_ssm.training.run_folder import read_metrics
 from mode_ssm.training.splits import open_splits
@@ -38,7 +40,8 @@ def test_every_process_gets_as_many_batches(tmp_path, trials, world):
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
+def test_two_processes_equal_two_accumulated_batches(tmp_path, start, monkeypatch):
+    """One process accumulates what two read at the same time."""
     root = write_data(tmp_path / "data")
     command, more = STARTS[start]
     plain = [
@@ -52,6 +55,7 @@ def test_two_processes_equal_two_accumulated_batches(tmp_path, start):
         [sys.executable, *command, *words], capture_output=True, text=True, env=environment, timeout=180
     )
     assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(loop, "deal", lambda sizes, *_: [[place] for turn in deal(sizes, 2) for place in turn])
     train(small_config(root, tmp_path / "one", *plain, "training.gradient_accumulation_steps=2"))
     two, one = (read_checkpoint(tmp_path / run / "checkpoints" / "last.safetensors") for run in ("two", "one"))
     assert two.position.update == one.position.update
@@ -89,11 +93,15 @@ def test_two_processes_share_a_run_folder_and_name_the_bad_batch_alone(tmp_path)
     assert all(f"{SESSIONS[1]}/train/trial_0002" in line and "due to NaN/Inf loss" in line for line in named)
 
 
-def test_another_number_of_processes_leaves_no_batch_out():
+def test_another_number_of_processes_stands_at_the_same_place_in_the_epoch():
     stopped = Position(batch=7, update=9, processes=3)
     assert stopped.among(3) == stopped
-    assert stopped.among(2) == Position(batch=10, update=9, processes=2)
-    assert stopped.among(8).batch == 2
+    among_two = stopped.among(2)
+    assert among_two == Position(batch=10, update=9, processes=2, earlier=[[3, 7]])
+    assert among_two.among(8) == Position(batch=2, update=9, processes=8, earlier=[[3, 7]])
+    among_two.batch += 2
+    assert among_two.among(5) == Position(batch=5, update=9, processes=5, earlier=[[3, 7], [2, 2]])
+    assert Position(processes=3).among(2) == Position(processes=2)
 
 
 def test_more_processes_go_on_at_the_learning_rate_of_that_place_in_the_data(tmp_path):

@@ -1,9 +1,9 @@
 """Recordings in the T15 layout: from session folders to batches.
 
-session folders -> index (kept as JSON) -> TrialDataset -> epoch_batches -> read_batches -> Batch
+session folders -> index (kept as JSON) -> TrialDataset -> epoch_batches -> deal -> read_batches -> Batch
 """
 
-from mode_ssm.data.batching import epoch_batches, sequential_batches
+from mode_ssm.data.batching import deal, epoch_batches, padded_frames, sequential_batches
 from mode_ssm.data.dataset import TrialDataset, TrialEntry
 from mode_ssm.data.loading import read_batches
 from mode_ssm.data.opening import open_split
@@ -13,8 +13,10 @@ __all__ = [
     "Problem",
     "TrialDataset",
     "TrialEntry",
+    "deal",
     "epoch_batches",
     "open_split",
+    "padded_frames",
     "read_batches",
     "sequential_batches",
 ]

@@ -1,8 +1,11 @@
-"""Which trials go into which batch: pure functions of the entries, so that a resumed run finds the same batches."""
+"""Which trials go into which batch, and which process reads it when: pure functions of the entries, so that a resumed
+run finds the same batches.
+"""
 
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import cycle, islice
 
 from mode_ssm.config import Batching
 from mode_ssm.data.dataset import TrialEntry
@@ -80,6 +83,42 @@ def sequential_batches(entries: Sequence[TrialEntry], batch_size: int) -> list[l
     """Each trial once, the longest first: least padding, and a lack of memory shows in the first batch."""
     order = sorted(range(len(entries)), key=lambda index: -entries[index].frames)
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def padded_frames(entries: Sequence[TrialEntry], batch: Sequence[int]) -> int:
+    """The frames that a batch takes to compute, padding included."""
+    return len(batch) * max(entries[index].frames for index in batch)
+
+
+def deal(sizes: Sequence[int], processes: int, earlier: Sequence[Sequence[int]] = ()) -> list[list[int]]:
+    """Turns, in each of which every process reads one batch of about the same size, so that none waits for another.
+
+    Batches next to each other in size share a turn; the turns come in the order in which their first batches stand in
+    the epoch, which for one process is the epoch's own. Where the batches do not go round, the last turn gives some of
+    its batches to more than one process.
+
+    Args:
+        sizes: the padded frames of each batch of an epoch, in its order.
+        earlier: pairs of a number of processes, and the turns of the epoch that were dealt to so many before.
+
+    Returns:
+        For each turn that is left, the place in the epoch of what each process reads.
+    """
+    left = list(range(len(sizes)))
+    for number, count in earlier:
+        read = {place for turn in _turns(left, sizes, number)[:count] for place in turn}
+        left = [place for place in left if place not in read]
+    return _turns(left, sizes, processes)
+
+
+def _turns(places: Sequence[int], sizes: Sequence[int], processes: int) -> list[list[int]]:
+    order, odd = sorted(places, key=lambda place: sizes[place]), len(places) % processes
+    last: list[int] = []
+    if odd:  # these are taken near the epoch's last batch in size, which is any size
+        start = min(order.index(places[-1]) // processes * processes, len(order) - odd)
+        last, order[start : start + odd] = order[start : start + odd], []
+    turns = [order[start : start + processes] for start in range(0, len(order), processes)]
+    return sorted(turns, key=min) + [list(islice(cycle(last), processes))] * bool(odd)
 
 
 def _even_sizes(trials: int, batch_size: int) -> list[int]:

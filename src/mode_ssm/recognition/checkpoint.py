@@ -36,7 +36,7 @@ class Position:
 
     stage: int = 0
     epoch: int = 0  # of the stage
-    batch: int = 0  # of the epoch: the next one that each process reads
+    batch: int = 0  # of the epoch: the next one that each process reads, of as many as it has for `processes`
     update: int = 0  # over all stages, skipped ones included
     stage_start: int = 0  # the update at which the stage began
     skipped: int = 0
@@ -47,10 +47,21 @@ class Position:
     speaking: dict[str, int] = field(default_factory=dict)  # alarms that are going off, see Monitor
     processes: int = 1
     rates: dict[str, float] = field(default_factory=dict)  # PER by head in the last validation
+    earlier: list[list[int]] = field(default_factory=list)  # of the epoch: [processes, batches each] before
+
+    @property
+    def first(self) -> int:
+        """The batch of the epoch at which `processes` took over."""
+        return sum(number * count for number, count in self.earlier) // self.processes
 
     def among(self, processes: int) -> "Position":
-        """The same place in the epoch for another number of processes; a batch may be read twice, none is left out."""
-        return replace(self, processes=processes, batch=self.batch * self.processes // processes)
+        """The same place in the epoch for another number of processes, which share what is left of its batches."""
+        if processes == self.processes:
+            return self
+        here = self.batch - self.first
+        earlier = [*self.earlier, [self.processes, here]] if here else self.earlier
+        moved = replace(self, processes=processes, earlier=earlier)
+        return replace(moved, batch=moved.first)
 
 
 @dataclass(frozen=True)
@@ -170,13 +181,15 @@ MIGRATIONS: tuple[Callable[[dict[str, str]], dict[str, str]], ...] = (_with_labe
 
 
 def _position(values: dict[str, Any], path: Path) -> Position:
+    """Where a run stands; an epoch that several processes began in the batches' own order is read from its start."""
     unknown = sorted(values.keys() - {f.name for f in fields(Position)})
     if unknown:
         raise InputError(
             f"{path} has a position with {', '.join(unknown)}, which this MODE-SSM does not know; use the version of "
             "MODE-SSM that wrote it, or a later one."
         )
-    return Position(**values)
+    dealt_in_order = "earlier" not in values and values.get("processes", 1) > 1
+    return Position(**(values | {"batch": 0} if dealt_in_order else values))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
-from mode_ssm.data import Problem, TrialDataset, epoch_batches, read_batches, sequential_batches
+from mode_ssm.data import Problem, TrialDataset, deal, epoch_batches, padded_frames, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15
 from mode_ssm.models.model import ModeSSM
@@ -155,32 +155,34 @@ class Trainer:
         position.stage += 1
         position.epoch, position.stage_start = 0, position.update
 
-    def plan(self, epoch: int) -> list[list[int]]:
-        """This process's batches of an epoch, counted over all stages; every process gets as many."""
-        training = self.config.training
+    def plan(self, epoch: int, earlier: Sequence[Sequence[int]] = ()) -> list[list[int]]:
+        """This process's batches of an epoch, counted over all stages; every process gets as many.
+
+        earlier says what of the epoch was read by other numbers of processes, see `deal`.
+        """
+        training, entries = self.config.training, self.splits.train.entries
         plan = epoch_batches(
-            self.splits.train.entries,
+            entries,
             batching=training.batching,
             batch_size=training.batch_size,
             sessions_per_batch=training.sessions_per_batch,
             seed=training.seed,
             epoch=epoch,
         )
-        world = self.fabric.world_size
-        plan += list(islice(cycle(plan), -len(plan) % world))
-        return plan[self.fabric.global_rank :: world]
+        sizes = [padded_frames(entries, batch) for batch in plan]
+        return [plan[turn[self.fabric.global_rank]] for turn in deal(sizes, self.fabric.world_size, earlier)]
 
     def run_epoch(self, stage: StageConfig, stop: StopRequest) -> None:
         training, position = self.config.training, self.position
-        plan = self.plan(self.epochs_done)
+        plan, first = self.plan(self.epochs_done, position.earlier), position.first
         where = f"Stage {position.stage + 1}/{len(training.stages)} {stage.name}"
         self.display.epoch(f"{where}, epoch {position.epoch + 1}/{stage.epochs}")
         self.epoch_terms: list[LossTerms] = []
         whole, trials = position.batch == 0, 0
-        batches = self.read(self.splits.train, plan[position.batch :])
+        batches = self.read(self.splits.train, plan[position.batch - first :])
         while group := list(islice(batches, training.gradient_accumulation_steps)):
             numbered = {position.batch + n: batch for n, batch in enumerate(group, start=1) if batch is not None}
-            update = self.step(stage, numbered, len(group), len(plan))
+            update = self.step(stage, numbered, len(group), first + len(plan))
             trials += update.trials
             position.batch += len(group)
             position.update += 1
@@ -273,7 +275,7 @@ class Trainer:
         """Validate, log, and keep the last and perhaps the best checkpoint."""
         position = self.position
         rates = self.validate(stage, stop)
-        position.epoch, position.batch = position.epoch + 1, 0
+        position.epoch, position.batch, position.earlier = position.epoch + 1, 0, []
         position.rates = {head.value: rate for head, rate in rates.items()}
         mean = sum(rates.values()) / len(rates) if rates else WORST
         if not position.best or position.best[0] < position.stage or mean <= position.best[1]:
