@@ -10,6 +10,7 @@ from rich.progress import track
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import DataConfig
+from mode_ssm.config import Decoder as Head
 from mode_ssm.data import Problem, TrialDataset, open_split, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import Encoded, ModeSSM
@@ -24,6 +25,30 @@ class Recogniser:
     model: ModeSSM
     checkpoint: Checkpoint
     device: torch.device
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Those that the checkpoint's stages, up to its own, have trained."""
+        stages = self.checkpoint.config.training.stages[: self.checkpoint.position.stage + 1]
+        weights = [{"ctc": stage.ctc_weight, "rnnt": stage.rnnt_weight} for stage in stages if stage.epochs]
+        trained = {name for of_stage in weights for name, weight in of_stage.items() if weight > 0}
+        return tuple(head for head in Head if head.value in trained)
+
+    def head(self, name: str | None) -> Head:
+        """The head of that name; None = the trained one with the fewest errors in the last validation.
+
+        Raises:
+            InputError: for a head that there is not, or that no stage has trained.
+        """
+        trained = [head.value for head in self.heads]
+        if name is None:
+            rates = self.checkpoint.position.rates
+            return Head(min(reversed(trained), key=lambda head: rates.get(head, 0.0)))
+        if name not in trained:
+            raise InputError(
+                f"{self.checkpoint.path} has no trained head '{name}' to decode with; choose {' or '.join(trained)}."
+            )
+        return Head(name)
 
     @property
     def session_index(self) -> dict[str, int]:

@@ -1,0 +1,213 @@
+"""A trained decoder for Python: features in, what was said out, for whole trials and while one speaks.
+
+decoder = mode_ssm.load("RUN")
+decoder.transcribe(features, session="t15.2023.08.13").phonemes
+with decoder.stream() as stream:
+    for piece in pieces:
+        stream.extend(piece).phonemes  # what is new
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mode_ssm.batch import FRAME_MS, Batch, Trial, TrialKey, collate
+from mode_ssm.config import Decoder as Head
+from mode_ssm.decoding.greedy import CTCStream, Emission, GreedyStream, TransducerStream
+from mode_ssm.errors import InputError
+from mode_ssm.labels import Labels
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.recognition.network import Recogniser, load_recogniser
+from mode_ssm.recognition.searches import SearchOptions, transducer_callables
+from mode_ssm.recognition.stream import EncoderStream
+
+Features = NDArray[np.floating[Any]] | Tensor  # (T, C), a row every 20 ms
+
+TRIALS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in a trial, or in a piece of one; the fields have an entry for each phoneme."""
+
+    phonemes: tuple[str, ...]  # symbols of the decoder's labels
+    frames: tuple[int, ...]  # the encoder frame that decided for it, counted from the start of the trial
+    times: tuple[float, ...]  # seconds from there to the middle of what that frame sees
+
+    def __add__(self, later: "Transcript") -> "Transcript":
+        """Pieces of one trial joined."""
+        return Transcript(self.phonemes + later.phonemes, self.frames + later.frames, self.times + later.times)
+
+
+class TrainedDecoder:
+    """A network as it was trained, ready for features.
+
+    Attributes:
+        labels: the set of labels that it decodes to.
+        sessions: those that it knows; a recording of any other is decoded with the mean of their session layers.
+        heads: those that were trained.
+        head: the one that decodes unless told: that with the fewest errors on the val split in training.
+    """
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+        self.labels: Labels = recogniser.checkpoint.labels
+        self.sessions: tuple[str, ...] = recogniser.checkpoint.sessions
+        self.heads: tuple[str, ...] = tuple(head.value for head in recogniser.heads)
+        self.head: str = recogniser.head(None).value
+
+    @property
+    def channels(self) -> int:
+        """C, the features that a frame must have."""
+        return self._recogniser.checkpoint.config.preprocessor.num_channels
+
+    @property
+    def model(self) -> ModeSSM:
+        """The network itself, a module of PyTorch in evaluation mode."""
+        return self._recogniser.model
+
+    @overload
+    def transcribe(self, features: Features, *, session: str | None = None, head: str | None = None) -> Transcript: ...
+
+    @overload
+    def transcribe(
+        self, features: Sequence[Features], *, session: str | None = None, head: str | None = None
+    ) -> list[Transcript]: ...
+
+    def transcribe(
+        self, features: Features | Sequence[Features], *, session: str | None = None, head: str | None = None
+    ) -> Transcript | list[Transcript]:
+        """Decode whole trials greedily.
+
+        Args:
+            features: (T, C) of one trial, or a list of such.
+            session: the day that they were recorded on; None for one that the decoder was not trained on.
+            head: ctc or rnnt; None = the best.
+
+        Raises:
+            InputError: for features of another shape or with NaN, a session or a head that the decoder does not know.
+        """
+        if isinstance(features, np.ndarray | Tensor):
+            return self.transcribe([features], session=session, head=head)[0]
+        chosen, found = self._recogniser.head(head), []
+        for frames in self._encoded(features, session):
+            found.append(self._transcript(self._search(chosen).extend(self._inputs(chosen, frames))))
+        return found
+
+    def posteriors(self, features: Features, *, session: str | None = None) -> NDArray[np.float32]:
+        """Log-probabilities (S, V) of the CTC head for one trial (T, C).
+
+        Raises:
+            InputError: as transcribe, and where no CTC head was trained.
+        """
+        head = self._recogniser.head(Head.ctc.value)
+        (frames,) = self._encoded([features], session)
+        log_probs: NDArray[np.float32] = self._inputs(head, frames).float().cpu().numpy()
+        return log_probs
+
+    def stream(self, *, session: str | None = None, head: str | None = None) -> "TranscriptStream":
+        """Begin a trial of which the features come in pieces, for a causal network.
+
+        Raises:
+            InputError: for a network that needs the future, a session or a head that the decoder does not know.
+        """
+        chosen = self._recogniser.head(head)
+        return TranscriptStream(self, EncoderStream(self.model, self._session(session)), chosen)
+
+    def _session(self, name: str | None) -> int:
+        if name is not None and name not in self.sessions:
+            raise InputError(
+                f"The decoder was not trained on a session '{name}'; give one of its {len(self.sessions)} sessions, "
+                f"such as {self.sessions[-1]}, or session=None for a day that it does not know."
+            )
+        return -1 if name is None else self.sessions.index(name)
+
+    @torch.inference_mode()
+    def _encoded(self, trials: Sequence[Features], session: str | None) -> Iterator[Tensor]:
+        """The encoder frames (S, D) of each trial."""
+        index = {str(session): self._session(session)}
+        checked = [self._checked(place, features) for place, features in enumerate(trials)]
+        for start in range(0, len(checked), TRIALS_AT_ONCE):
+            batch = _as_batch(checked[start : start + TRIALS_AT_ONCE], str(session), index)
+            frames, lengths = self.model.encode(batch.to(self._recogniser.device))
+            for row, length in zip(frames, lengths.tolist(), strict=True):
+                yield row[:length]
+
+    def _checked(self, place: int, features: Features) -> Tensor:
+        values = torch.as_tensor(features)
+        if values.dim() != 2 or values.shape[1] != self.channels or not values.is_floating_point():
+            raise InputError(
+                f"Trial {place} has features of shape {tuple(values.shape)} and type {values.dtype}; give (T, "
+                f"{self.channels}) of a floating-point type, a row every {FRAME_MS} ms."
+            )
+        if not values.isfinite().all():
+            raise InputError(f"Trial {place} has NaN or infinite features; repair them or leave the trial out.")
+        return values.float()
+
+    @torch.inference_mode()
+    def _inputs(self, head: Head, frames: Tensor) -> Tensor:
+        """Encoder frames (s, D) to what the search of a head reads."""
+        if head is Head.ctc:
+            return self.model.ctc_log_probs(frames)
+        projected: Tensor = self.model.transducer.joiner.encoder_projection(frames)
+        return projected
+
+    def _search(self, head: Head) -> GreedyStream:
+        if head is Head.ctc:
+            return CTCStream(self.labels.blank)
+        most = SearchOptions().max_labels_per_frame
+        callables, device = transducer_callables(self.model), self._recogniser.device
+        return TransducerStream(callables, self.labels.blank, most, device)
+
+    def _transcript(self, emissions: Sequence[Emission]) -> Transcript:
+        config = self._recogniser.checkpoint.config.preprocessor
+        middles = [(e.frame * config.stride_frames + config.patch_frames / 2) * FRAME_MS / 1000 for e in emissions]
+        symbols = tuple(self.labels.symbols[e.label] for e in emissions)
+        return Transcript(symbols, tuple(e.frame for e in emissions), tuple(middles))
+
+
+class TranscriptStream:
+    """A trial while it is spoken; all that `extend` gives, joined, is what `transcribe` gives for the whole trial."""
+
+    def __init__(self, decoder: TrainedDecoder, encoder: EncoderStream, head: Head) -> None:
+        self._decoder, self._encoder, self._head = decoder, encoder, head
+        self._search = decoder._search(head)
+
+    def __enter__(self) -> "TranscriptStream":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def extend(self, features: Features) -> Transcript:
+        """Take the next (t, C) features, or one frame (C,), and give what they decide.
+
+        Raises:
+            InputError: for features of another shape.
+        """
+        frames = self._encoder.extend(torch.as_tensor(features).float())
+        return self._decoder._transcript(self._search.extend(self._decoder._inputs(self._head, frames)))
+
+
+def _as_batch(trials: Sequence[Tensor], session: str, index: dict[str, int]) -> Batch:
+    keys = [TrialKey(session, "test", f"trial_{n:04d}", 0, n) for n in range(len(trials))]
+    return collate([Trial(key, features, None, None) for key, features in zip(keys, trials, strict=True)], index)
+
+
+def load(checkpoint: str | Path) -> TrainedDecoder:
+    """Load a trained decoder, on a GPU where there is one.
+
+    Args:
+        checkpoint: a run folder of `mode-ssm train` (its best checkpoint), or a checkpoint file.
+
+    Raises:
+        InputError: when there is no readable checkpoint.
+    """
+    return TrainedDecoder(load_recogniser(str(checkpoint)))

@@ -1,0 +1,173 @@
+"""The face for Python: its examples run, a stream equals the whole, and what does not fit is said in a sentence."""
+
+import csv
+import doctest
+import io
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mode_ssm
+from mode_ssm.batch import FRAME_MS
+from mode_ssm.cli import main
+from mode_ssm.errors import InputError
+from mode_ssm.recognition.network import load_recogniser
+from tests.small import SESSIONS, small_config, small_words, write_data
+
+CAUSAL = ["encoder.direction=causal", "preprocessor.smoothing=causal"]
+FRAMES = 120
+HEADS = ("ctc", "rnnt")
+
+
+def features(seed: int = 0, frames: int = FRAMES) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((frames, 8)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A data root, a run of a causal network and one of a bidirectional network."""
+    place = tmp_path_factory.mktemp("face")
+    data = write_data(place / "data")
+    for name, more in (("causal", CAUSAL), ("both", [])):
+        mode_ssm.train(small_config(data, place / name, *more))
+    return place
+
+
+@pytest.fixture(scope="module")
+def decoder(trained):
+    return mode_ssm.load(trained / "causal")
+
+
+def test_the_examples_run(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    Path("RUN").symlink_to("causal", target_is_directory=True)
+    said = features()
+    words = small_words(trained / "data", Path("RUN2"), "training.stages.1.epochs=0")
+    words = [word for word in words if word != "training.stages.1.epochs=1"]
+    known = {"features": said, "pieces": np.array_split(said, 7), "settings": words}
+    test = doctest.DocTestFinder(recurse=False).find(mode_ssm, "mode_ssm", extraglobs=known)[0]
+    told = io.StringIO()
+    results = doctest.DocTestRunner().run(test, out=told.write)
+    assert results.failed == 0, told.getvalue()
+    assert results.attempted >= 8
+
+
+@pytest.mark.parametrize("head", HEADS)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(0, FRAMES), max_size=8))
+def test_any_chopping_of_a_stream_equals_the_whole(decoder, head, cuts):
+    said = features(3)
+    whole = decoder.transcribe(said, session=SESSIONS[1], head=head)
+    with decoder.stream(session=SESSIONS[1], head=head) as stream:
+        heard = [stream.extend(piece) for piece in np.split(said, sorted(cuts))]
+    joined = mode_ssm.Transcript((), (), ())
+    for piece in heard:
+        joined = joined + piece
+    assert joined == whole
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_trial_does_not_depend_on_those_beside_it(decoder, head):
+    trials = [features(n, frames) for n, frames in enumerate((60, 200, 14, 5, 120))]
+    together = decoder.transcribe(trials, head=head)
+    assert together == [decoder.transcribe(trial, head=head) for trial in trials]
+    assert together[3].phonemes == ()  # shorter than a patch
+
+
+def test_what_it_gives_is_that_of_evaluate(trained, decoder):
+    """The same labels as the command writes for the val trials."""
+    recogniser = load_recogniser(str(trained / "causal"))
+    for head in HEADS:
+        words = [f"checkpoint={trained / 'causal'}", f"data.data_root={trained / 'data'}", f"decoder={head}"]
+        with pytest.raises(SystemExit):
+            main(["evaluate", *words, f"data.cache_dir={trained / 'index'}"])
+        with (trained / "causal" / "evaluation" / f"val-{head}" / "hypotheses.csv").open(encoding="utf-8") as file:
+            rows = {(row["session"], row["trial"]): row["predicted_phonemes"] for row in csv.DictReader(file)}
+        config = small_config(trained / "data", trained / "causal").data
+        dataset = recogniser.open(config, "val")
+        for place in range(len(dataset)):
+            trial = dataset[place]
+            said = decoder.transcribe(trial.features, session=trial.key.session, head=head)
+            assert " ".join(said.phonemes) == rows[trial.key.session, str(trial.key.number)]
+
+
+def test_frames_and_times_belong_together(decoder):
+    found = decoder.transcribe(torch.from_numpy(features(5)), head="ctc")
+    assert found.phonemes
+    assert all(a < b for a, b in itertools.pairwise(found.frames))
+    config = decoder.model.preprocessor.config
+    middles = [(f * config.stride_frames + config.patch_frames / 2) * FRAME_MS / 1000 for f in found.frames]
+    assert found.times == pytest.approx(middles)
+
+
+def test_posteriors_are_log_probabilities_and_their_best_path_is_the_transcript(decoder):
+    log_probs = decoder.posteriors(features(7))
+    assert np.exp(log_probs).sum(axis=1) == pytest.approx(np.ones(len(log_probs)), abs=1e-4)
+    path = [0, *log_probs.argmax(axis=1)]
+    labels = [b for a, b in itertools.pairwise(path) if b not in (a, 0)]
+    assert decoder.labels.text(labels).split() == list(decoder.transcribe(features(7), head="ctc").phonemes)
+
+
+def test_the_best_trained_head_decodes_unless_told(trained):
+    rates = mode_ssm.load(trained / "both")._recogniser.checkpoint.position.rates
+    assert set(rates) == set(HEADS)
+    best = mode_ssm.load(trained / "both").head
+    assert rates[best] == min(rates.values())
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda d: d.transcribe(features()[:, :5]), r"shape \(120, 5\).* give \(T, 8\)"),
+        (lambda d: d.transcribe(features()[0]), r"shape \(8,\)"),
+        (lambda d: d.transcribe(np.full((50, 8), np.nan, np.float32)), "NaN"),
+        (lambda d: d.transcribe(np.zeros((50, 8), np.int64)), "floating-point"),
+        (lambda d: d.transcribe(features(), session="t15.1999.01.01"), "not trained on a session 't15.1999.01.01'"),
+        (lambda d: d.transcribe(features(), head="rnn"), "no trained head 'rnn'.* ctc or rnnt"),
+        (lambda d: d.stream().extend(features()[:, :5]), "expects"),
+    ],
+)
+def test_what_does_not_fit_is_said(decoder, call, sentence):
+    with pytest.raises(InputError, match=sentence):
+        call(decoder)
+
+
+def test_a_network_that_needs_the_future_cannot_stream(trained):
+    with pytest.raises(InputError, match=r"encoder\.direction=causal"):
+        mode_ssm.load(trained / "both").stream()
+
+
+def test_an_untrained_head_is_an_error(trained):
+    words = ["training.stages.1.epochs=0"]
+    base = [w for w in small_words(trained / "data", trained / "ctc_only") if not w.startswith("training.stages.1.")]
+    mode_ssm.train([*base, *words])
+    decoder = mode_ssm.load(trained / "ctc_only")
+    assert (decoder.heads, decoder.head) == (("ctc",), "ctc")
+    with pytest.raises(InputError, match="no trained head 'rnnt'"):
+        decoder.transcribe(features(), head="rnnt")
+
+
+def test_nothing_else_is_public():
+    assert sorted(mode_ssm.__all__) == dir(mode_ssm)
+    for name in mode_ssm.__all__:
+        assert getattr(mode_ssm, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        mode_ssm.nothing  # noqa: B018
+
+
+def test_loading_a_decoder_loads_nothing_of_training():
+    code = """
+import sys, mode_ssm
+mode_ssm.load
+foreign = ("mode_ssm.training", "mode_ssm.report", "mode_ssm.commands", "lightning", "tensorboard", "matplotlib")
+sys.exit(", ".join(name for name in sys.modules if name.startswith(foreign)))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stderr.strip() == ""
