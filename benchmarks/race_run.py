@@ -216,7 +216,7 @@ def _phonemes(recogniser: Recogniser, decoder: Decoder, clock: str) -> dict[str,
     factor = (now() - began) / seconds
     known = [result for result in results if _is_known(recogniser, result)]
     new = [result.errors for result in results if not _is_known(recogniser, result)]
-    summary = summarise(known, recogniser.checkpoint, config, None)
+    summary = summarise(known, recogniser, config, None)
     names = ("per", "per_unseen_sentences", "per_seen_sentences", "trials_unseen_sentences", "trials_seen_sentences")
     scores = {name: summary[name] for name in names}
     return scores | {"per_new_days": total(new).rate if new else None, "real_time_factor": factor}

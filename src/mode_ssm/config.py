@@ -306,7 +306,7 @@ class EvaluateConfig:
     checkpoint: str = MISSING  # a run folder (its best checkpoint) or a checkpoint file
     data: DataConfig = field(default_factory=DataConfig)
     split: str = "val"
-    decoder: Decoder = Decoder.rnnt
+    decoder: Decoder | None = None  # null = the trained head with the fewest errors in the last validation
     beam_size: int = 1  # rnnt: 1 = greedy
     max_labels_per_frame: int = 3  # rnnt: bound on labels in one encoder frame
     batch_size: int = 16

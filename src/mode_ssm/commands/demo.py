@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mode_ssm.commands.evaluate import Result, decode
 from mode_ssm.config import Decoder, EvaluateConfig, SimulateConfig, TrainConfig
-from mode_ssm.phonemes import to_symbols
+from mode_ssm.labels import Labels
 from mode_ssm.recognition.network import load_recogniser
 from mode_ssm.scoring import total
 from mode_ssm.settings import read_settings
@@ -30,7 +30,7 @@ def demo(out: Path, settings: Sequence[str] = ()) -> None:
     train(training)
     print("\n3/3 Decoding the val trials of all sessions with the best checkpoint")
     results = {decoder: _decode(run, data, decoder) for decoder in (Decoder.ctc, Decoder.rnnt)}
-    _show(results)
+    _show(results, load_recogniser(str(run)).checkpoint.labels)
     for decoder, decoded in results.items():
         rate = 100 * total(r.errors for r in decoded).rate
         print(f"val phoneme error rate, {decoder.value}: {rate:.1f} % of {len(decoded)} simulated trials")
@@ -42,11 +42,11 @@ def _decode(run: Path, data: Path, decoder: Decoder) -> list[Result]:
     return decode(load_recogniser(str(run)), read_settings(EvaluateConfig, settings))
 
 
-def _show(results: dict[Decoder, list[Result]]) -> None:
+def _show(results: dict[Decoder, list[Result]], labels: Labels) -> None:
     by_ctc, by_rnnt = results[Decoder.ctc], results[Decoder.rnnt]
     step = max(len(by_ctc) // SHOWN, 1)
     for ctc, rnnt in list(zip(by_ctc, by_rnnt, strict=True))[::step][:SHOWN]:
         print(f"\n{ctc.key}: {ctc.sentence}")
-        for name, labels in (("said", ctc.reference), ("ctc", ctc.hypothesis), ("rnnt", rnnt.hypothesis)):
-            print(f"  {name:5s}{to_symbols(labels)}")
+        for name, ids in (("said", ctc.reference), ("ctc", ctc.hypothesis), ("rnnt", rnnt.hypothesis)):
+            print(f"  {name:5s}{labels.text(ids)}")
     print()

@@ -16,11 +16,10 @@ from rich.table import Table
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.commands.corpora import Corpora, read_corpora
-from mode_ssm.config import EvaluateConfig
+from mode_ssm.config import Decoder, EvaluateConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable, replace_texts
-from mode_ssm.phonemes import to_symbols
-from mode_ssm.recognition.checkpoint import Checkpoint
+from mode_ssm.labels import Labels
 from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
 from mode_ssm.recognition.searches import SearchOptions, recognise, references
 from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total
@@ -46,12 +45,13 @@ def evaluate(config: EvaluateConfig) -> None:
         raise InputError("split=test has no labels to compare with; evaluate split=val or split=train.")
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
     recogniser = load_recogniser(config.checkpoint)
-    folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config))
+    head = recogniser.head(config.decoder)
+    folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config.split, head))
     check_writable(folder)
     results = decode(recogniser, config)
-    summary = summarise(results, recogniser.checkpoint, config, corpora)
+    summary = summarise(results, recogniser, config, corpora)
     print_summary(summary)
-    write_results(folder, summary, results)
+    write_results(folder, summary, results, recogniser.checkpoint.labels)
     print(f"Written: {folder / 'evaluation.json'} and {folder / 'hypotheses.csv'}")
 
 
@@ -64,20 +64,21 @@ def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
     dataset = recogniser.open(config.data, config.split)
     recogniser.introduce(dataset)
     options = SearchOptions(config.beam_size, config.max_labels_per_frame)
-    results = []
+    head, results = recogniser.head(config.decoder), []
     for batch, encoded in recogniser.encode(
         dataset, batch_size=config.batch_size, num_workers=config.data.num_workers, on_problem=say_left_out
     ):
-        found = recognise(recogniser.model, encoded, config.decoder, options)
+        found = recognise(recogniser.model, encoded, head, options)
         rows = zip(batch.keys, batch.sentences, references(batch), found, strict=True)
         results += [Result(key, text, ref, hyp, edit_counts(ref, hyp)) for key, text, ref, hyp in rows]
     return sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number))
 
 
 def summarise(
-    results: list[Result], checkpoint: Checkpoint, config: EvaluateConfig, corpora: Corpora | None
+    results: list[Result], recogniser: Recogniser, config: EvaluateConfig, corpora: Corpora | None
 ) -> dict[str, Any]:
     """What evaluation.json holds; rates are fractions, pooled over trials."""
+    checkpoint = recogniser.checkpoint
     seen_hashes = set(checkpoint.sentence_hashes.tolist())
     seen = [r.errors for r in results if r.sentence is not None and sentence_hash(r.sentence) in seen_hashes]
     unseen = [r.errors for r in results if r.sentence is not None and sentence_hash(r.sentence) not in seen_hashes]
@@ -86,7 +87,7 @@ def summarise(
         "checkpoint": str(checkpoint.path),
         "data_root": config.data.data_root,
         "split": config.split,
-        "decoder": config.decoder.value,
+        "decoder": recogniser.head(config.decoder).value,
         "beam_size": config.beam_size,
         "trials": len(results),
         "reference_phonemes": pooled.reference_length,
@@ -125,7 +126,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def write_results(folder: Path, summary: dict[str, Any], results: list[Result]) -> None:
+def write_results(folder: Path, summary: dict[str, Any], results: list[Result], labels: Labels) -> None:
     """Write both files.
 
     Raises:
@@ -135,11 +136,11 @@ def write_results(folder: Path, summary: dict[str, Any], results: list[Result]) 
     writer = csv.writer(text)
     writer.writerow(["session", "block", "trial", "sentence", "phonemes", "predicted_phonemes", "edits"])
     for r in results:
-        symbols = (to_symbols(r.reference), to_symbols(r.hypothesis))
+        symbols = (labels.text(r.reference), labels.text(r.hypothesis))
         writer.writerow([r.key.session, r.key.block, r.key.number, r.sentence or "", *symbols, r.errors.edits])
     replace_texts(folder, {"hypotheses.csv": text.getvalue(), "evaluation.json": json.dumps(summary, indent=2) + "\n"})
 
 
-def _beside(checkpoint: Path, config: EvaluateConfig) -> Path:
+def _beside(checkpoint: Path, split: str, head: Decoder) -> Path:
     run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-    return run / "evaluation" / f"{config.split}-{config.decoder.value}"
+    return run / "evaluation" / f"{split}-{head.value}"

@@ -34,7 +34,7 @@ class Recogniser:
         trained = {name for of_stage in weights for name, weight in of_stage.items() if weight > 0}
         return tuple(head for head in Head if head.value in trained)
 
-    def head(self, name: str | None) -> Head:
+    def head(self, name: Head | str | None) -> Head:
         """The head of that name; None = the trained one with the fewest errors in the last validation.
 
         Raises:
@@ -111,7 +111,7 @@ def load_recogniser(checkpoint: str) -> Recogniser:
     """
     loaded = read_checkpoint(find_checkpoint(Path(checkpoint)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = ModeSSM(loaded.config, len(loaded.sessions))
+    model = ModeSSM(loaded.config, len(loaded.sessions), loaded.labels)
     try:
         model.load_state_dict(loaded.model)
     except RuntimeError as error:
