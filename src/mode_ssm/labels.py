@@ -11,6 +11,7 @@ says its own in `labels.yaml`, and the setting data.labels names another file of
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,29 @@ class Labels:
         except InputError as error:
             raise InputError(f"{origin}: {error}") from None
 
+    def require(self, other: "Labels", mine: str, theirs: str) -> None:
+        """See that another set is this one: the same symbols in the same order.
+
+        Args:
+            mine, theirs: whose labels they are, for the sentence.
+
+        Raises:
+            InputError: when it is not; the sentence names the first difference.
+        """
+        if self == other:
+            return
+        pairs = zip_longest(self.symbols, other.symbols)
+        place = next((n for n, (a, b) in enumerate(pairs) if a != b), None)
+        differ = (
+            f"class {place} is {_name(self.symbols, place)} there and {_name(other.symbols, place)} here"
+            if place is not None
+            else "their blank or their word boundary differs"
+        )
+        raise InputError(
+            f"{mine} has {len(self)} classes and {theirs} {len(other)}, and they are not the same: {differ}; set "
+            "data.labels to the labels of the one, or choose data with the same labels in the same order."
+        )
+
     @cached_property
     def _number(self) -> dict[str, int]:
         return {symbol: number for number, symbol in enumerate(self.symbols) if number != self.blank}
@@ -134,6 +158,10 @@ class Labels:
                     words.append(tuple(ids[start:end]))
                 start = end + 1
         return words
+
+
+def _name(symbols: tuple[str, ...], place: int) -> str:
+    return symbols[place] if place < len(symbols) else "none"
 
 
 _T15_SYMBOLS = (

@@ -99,7 +99,7 @@ def save_checkpoint(
     header = {
         "format": f"{FORMAT}{VERSION}",
         "config": dump_settings(config),
-        "labels": json.dumps(asdict(labels)),
+        "labels": json.dumps(labels.as_dict()),
         "sessions": json.dumps(sessions),
         "position": json.dumps(asdict(position)),
     }
@@ -135,11 +135,10 @@ def read_checkpoint(path: Path, *, with_optimizer: bool = False) -> Checkpoint:
         ) from None
     header = _migrated(header, path)
     try:
-        labels = json.loads(header["labels"])
         return Checkpoint(
             path=path,
             config=settings_from_file(TrainConfig, header["config"], str(path)),
-            labels=Labels(tuple(labels["symbols"]), labels["blank"], labels["boundary"]),
+            labels=Labels.from_dict(json.loads(header["labels"]), str(path)),
             sessions=tuple(json.loads(header["sessions"])),
             position=_position(json.loads(header["position"]), path),
             model=_part(tensors, "model."),
@@ -174,7 +173,7 @@ def _migrated(header: dict[str, str], path: Path) -> dict[str, str]:
 
 def _with_labels(header: dict[str, str]) -> dict[str, str]:
     """From 1 to 2: labels are written; before, they were T15's."""
-    return header | {"labels": json.dumps(asdict(T15))}
+    return header | {"labels": json.dumps(T15.as_dict())}
 
 
 MIGRATIONS: tuple[Callable[[dict[str, str]], dict[str, str]], ...] = (_with_labels,)  # from 1 to 2, ...

@@ -57,13 +57,15 @@ class Recogniser:
     def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> TrialDataset:
         """A split of a data root, checked against this network; `labelled` as of open_split."""
         preprocessor = self.checkpoint.config.preprocessor
-        return open_split(
+        dataset = open_split(
             data,
             split,
             num_channels=preprocessor.num_channels,
             encoder_frames=lambda frames: encoder_frames(preprocessor, frames),
             labelled=labelled,
         )
+        self.checkpoint.labels.require(dataset.labels, str(self.checkpoint.path), data.data_root)
+        return dataset
 
     @torch.no_grad()
     def encode(

@@ -20,7 +20,6 @@ from mode_ssm.batch import Batch
 from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, deal, epoch_batches, padded_frames, read_batches, sequential_batches
 from mode_ssm.errors import InputError
-from mode_ssm.labels import T15
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
 from mode_ssm.training.clipping import clip_bound
@@ -69,7 +68,7 @@ class Trainer:
     ) -> None:
         self.fabric, self.config, self.splits, self.folder = fabric, config, splits, folder
         torch.manual_seed(config.training.seed)
-        self.model = ModeSSM(config, len(splits.sessions)).to(fabric.device)
+        self.model = ModeSSM(config, len(splits.sessions), splits.train.labels).to(fabric.device)
         self.optimizer = build_optimizer(self.model, config.training.optimizer)
         self.position = Position(processes=fabric.world_size)
         self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
@@ -313,7 +312,7 @@ class Trainer:
             save_checkpoint(
                 path,
                 config=self.config,
-                labels=T15,
+                labels=self.splits.train.labels,
                 sessions=self.splits.sessions,
                 position=self.position,
                 model=self.model,

@@ -40,6 +40,7 @@ def find_resumable(folder: RunFolder, config: TrainConfig, splits: Splits) -> Ch
                 f"The run in {folder.path} was started with {key}={before}, not {now}; "
                 "resume with the same settings, or start a new run in another output_dir."
             )
+    checkpoint.labels.require(splits.train.labels, f"The run in {folder.path}", config.data.data_root)
     if checkpoint.sessions != splits.sessions:
         raise InputError(
             f"The run in {folder.path} was started on {len(checkpoint.sessions)} sessions, and the data root has train "

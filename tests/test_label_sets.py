@@ -1,0 +1,118 @@
+"""Other sets of labels from end to end: the same phonemes in another order of classes, and the letters of AN4."""
+
+import csv
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+import mode_ssm
+from mode_ssm.cli import main
+from mode_ssm.errors import InputError
+from mode_ssm.labels import T15, Labels
+from mode_ssm.recognition.checkpoint import find_checkpoint, read_checkpoint
+from mode_ssm.recognition.network import load_recogniser
+from tests.data.files import FakeTrial, write_session
+from tests.small import SESSIONS, small_config, write_data
+
+AN4 = Path(__file__).parents[2] / "shared" / "an4" / "hdf5"
+# The order of the NEJM language-model server: silence second.
+SILENCE_SECOND = Labels(("BLANK", "|", *T15.symbols[1:40]), blank=0, boundary=1)
+BLANK_LAST = Labels((*T15.symbols[1:], "BLANK"), blank=40, boundary=39)
+
+
+def say_labels(root: Path, labels: Labels) -> Path:
+    (root / "labels.yaml").write_text(yaml.safe_dump(labels.as_dict()), encoding="utf-8")
+    return root
+
+
+def in_order_of(labels: Labels, source: Path, root: Path) -> Path:
+    """The same recordings with their labels in another order of classes."""
+    for path in sorted(source.glob("*/*.hdf5")):
+        with h5py.File(path) as file:
+            trials = [
+                FakeTrial(
+                    np.array(group["input_features"]),
+                    labels.ids(T15.text(group["seq_class_ids"][: group.attrs["seq_len"]])),
+                    group.attrs["sentence_label"],
+                )
+                for group in file.values()
+            ]
+        write_session(root, path.parent.name, path.stem.removeprefix("data_"), trials)
+    return say_labels(root, labels)
+
+
+def run_command(*words: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    assert end.value.code == 0
+
+
+def written(run: Path, data: Path, head: str) -> list[dict[str, str]]:
+    """The rows that evaluate writes."""
+    run_command("evaluate", f"checkpoint={run}", f"data.data_root={data}", f"data.cache_dir={run}", f"decoder={head}")
+    with (run / "evaluation" / f"val-{head}" / "hypotheses.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def t15(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("labels") / "t15")
+
+
+@pytest.mark.parametrize("labels", [SILENCE_SECOND, BLANK_LAST], ids=["silence second", "blank last"])
+def test_another_order_of_classes(labels, t15, tmp_path):
+    data = in_order_of(labels, t15, tmp_path / "data")
+    run = mode_ssm.train(small_config(data, tmp_path / "run"))
+    assert read_checkpoint(find_checkpoint(run)).labels == labels
+    said = [row["phonemes"] for row in written(run, data, "rnnt")]
+    with_t15 = mode_ssm.train(small_config(t15, tmp_path / "t15_run"))
+    assert said == [row["phonemes"] for row in written(with_t15, t15, "ctc")]
+    decoder = mode_ssm.load(run)
+    found = decoder.transcribe(np.random.default_rng(0).standard_normal((90, 8)).astype(np.float32), head="ctc")
+    assert decoder.labels == labels
+    assert "BLANK" not in found.phonemes
+    run_command("report", str(run), f"out={tmp_path / 'page.html'}")
+
+
+def test_data_with_other_labels_than_the_network_is_an_error(t15, tmp_path):
+    run = mode_ssm.train(small_config(t15, tmp_path / "run"))
+    data = in_order_of(SILENCE_SECOND, t15, tmp_path / "data")
+    with pytest.raises(InputError, match=r"class 1 is AA there and \| here"):
+        load_recogniser(str(run)).open(small_config(data, run).data, "val")
+    with pytest.raises(InputError, match=r"class 1 is AA there and \| here"):
+        mode_ssm.train(small_config(data, run, "training.resume=auto"))
+
+
+def letters_of_an4(root: Path) -> Path:
+    """One session of AN4 with the letters of its sentences as labels, and `_` after each word."""
+    letters = Labels(("BLANK", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'", "_"), blank=0, boundary=28)
+    session = sorted(path.name for path in AN4.iterdir())[0]
+    for split in ("train", "val"):
+        with h5py.File(AN4 / session / f"data_{split}.hdf5") as file:
+            trials = []
+            for group in file.values():
+                sentence = group.attrs["sentence_label"]
+                spelled = [letter for word in sentence.upper().split() for letter in (*word, "_")]
+                known = [letter for letter in spelled if letter in letters.symbols]
+                trials.append(FakeTrial(np.array(group["input_features"]), letters.ids(known), sentence))
+        write_session(root, session, split, trials)
+    return say_labels(root, letters)
+
+
+@pytest.mark.skipif(not AN4.is_dir(), reason="the AN4 recordings are not beside the project (../shared/an4)")
+def test_letters_of_recorded_speech(tmp_path, capsys):
+    data = letters_of_an4(tmp_path / "an4")
+    words = """experiment=an4 encoder.width=64 encoder.layers=2 predictor.width=32 training.schedule.warmup_updates=10
+        training.stages.0.epochs=6 training.stages.1.epochs=0 training.accelerator=cpu preprocessor.stride_frames=4"""
+    run = mode_ssm.train([*words.split(), f"data.data_root={data}", f"output_dir={tmp_path / 'run'}"])
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    losses = [record["loss_ctc"] for record in records if record["kind"] == "update"]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+    rows = written(run, data, "ctc")
+    assert set(" ".join(row["predicted_phonemes"] for row in rows).split()) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ'_")
+    assert "error rate" in capsys.readouterr().out
+    assert set(SESSIONS).isdisjoint(read_checkpoint(find_checkpoint(run)).sessions)
