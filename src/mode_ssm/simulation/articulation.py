@@ -9,7 +9,7 @@ release, or the two vowels that are glided between.
 import numpy as np
 from numpy.typing import NDArray
 
-from mode_ssm.phonemes import NUM_CLASSES, PHONEMES
+from mode_ssm.labels import T15
 
 FloatArray = NDArray[np.float32]
 
@@ -103,17 +103,17 @@ def _read_target(text: str) -> FloatArray:
 
 def _read_targets() -> FloatArray:
     """(classes, 2 parts, articulators)."""
-    table = np.zeros((NUM_CLASSES, 2, len(ARTICULATORS)), dtype=np.float32)
+    table = np.zeros((len(T15), 2, len(ARTICULATORS)), dtype=np.float32)
     for symbol, text in _TARGETS.items():
         first, _, second = text.partition(">")
-        table[PHONEMES.index(symbol)] = _read_target(first), _read_target(second or first)
+        table[T15.symbols.index(symbol)] = _read_target(first), _read_target(second or first)
     return table
 
 
 TARGETS = _read_targets()
-RELATIVE_DURATION = np.zeros(NUM_CLASSES)
+RELATIVE_DURATION = np.zeros(len(T15))
 for _symbols, _duration in _DURATIONS.items():
-    RELATIVE_DURATION[[PHONEMES.index(s) for s in _symbols.split()]] = _duration
+    RELATIVE_DURATION[[T15.symbols.index(s) for s in _symbols.split()]] = _duration
 
 
 def movement_response(frame_ms: float, speed: float = 1.0) -> FloatArray:

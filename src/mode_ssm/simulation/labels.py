@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import SILENCE, to_ids
+from mode_ssm.labels import T15
 
 COLUMNS = ("session", "split", "block", "trial", "phonemes", "sentence")
 LABEL_SLOTS = 500  # the data set's room for labels, and for the letters of a sentence
@@ -46,7 +46,7 @@ def check_trial(trial: PlannedTrial) -> None:
     Raises:
         InputError: on a sentence that the layout cannot hold.
     """
-    if not trial.labels or trial.labels[-1] != SILENCE:
+    if not trial.labels or trial.labels[-1] != T15.boundary:
         raise InputError(f"'{trial.sentence}' has phonemes that do not end with |; write | after every word.")
     if max(len(trial.labels), len(trial.sentence)) > LABEL_SLOTS:
         raise InputError(
@@ -103,7 +103,7 @@ def _read_row(row: dict[str, str]) -> tuple[str, PlannedTrial]:
     session_day(row["session"])
     if row["split"] not in ("train", "val", "test"):
         raise InputError(f"'{row['split']}' is not a split; write train, val or test.")
-    labels = tuple(to_ids(row["phonemes"]))
+    labels = tuple(T15.ids(row["phonemes"]))
     trial = PlannedTrial(row["split"], _count(row["block"]), _count(row["trial"]), row["sentence"], labels)
     check_trial(trial)
     return row["session"], trial

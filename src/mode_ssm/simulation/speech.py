@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from mode_ssm.phonemes import BLANK, SILENCE
+from mode_ssm.labels import T15
 from mode_ssm.simulation.articulation import ARTICULATORS, FRAME_MS, RELATIVE_DURATION, TARGETS, movement_response
 from mode_ssm.simulation.presets import Speech
 
@@ -42,12 +42,12 @@ class Utterance:
 def time_utterance(labels: tuple[int, ...], mode: Mode, speech: Speech, rng: np.random.Generator) -> Utterance:
     """Draw the durations of the delay, of each phoneme, of the silences between words, and of the tail."""
     ids = np.array(labels)
-    words = int((ids == SILENCE).sum())
+    words = int((ids == T15.boundary).sum())
     rate = np.exp(speech.rate_spread * rng.standard_normal())
     spread = np.exp(speech.duration_spread * rng.standard_normal(len(ids)))
     phonemes_ms = rate * speech.phoneme_ms[mode] * RELATIVE_DURATION[ids] * spread
     gaps_ms = (
-        rate * speech.gap_ms[mode] * rng.gamma(speech.gap_shape, 1 / speech.gap_shape, len(ids)) * (ids == SILENCE)
+        rate * speech.gap_ms[mode] * rng.gamma(speech.gap_shape, 1 / speech.gap_shape, len(ids)) * (ids == T15.boundary)
     )
     delay, tail = rng.standard_normal(2)
     delay_ms = (speech.delay_ms + speech.delay_per_word_ms * words) * np.exp(speech.delay_spread * delay)
@@ -78,7 +78,7 @@ def move(utterance: Utterance, target_spread: float, rng: np.random.Generator) -
     """
     targets = TARGETS[utterance.classes]  # (segments, 2, articulators)
     noise = rng.standard_normal(targets.shape, dtype=np.float32) * np.float32(target_spread)
-    targets = targets + noise * (utterance.classes != BLANK)[:, None, None]
+    targets = targets + noise * (utterance.classes != T15.blank)[:, None, None]
     if utterance.mode is Mode.silent:
         targets[..., ARTICULATORS.index("voicing")] *= 0.3
     first = (utterance.frames + 1) // 2
