@@ -74,7 +74,7 @@ def test_given_labels_are_kept_and_test_trials_join_the_blocks_of_validation(tmp
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("t15.2023.08.11,train,2,0,B OX |,Box.", "'OX' is not a phoneme"),
+        ("t15.2023.08.11,train,2,0,B OX |,Box.", "'OX' is none of the 40 labels"),
         ("t15.2023.08.11,train,2,0,B AA K S,Box.", "do not end with |"),
         ("t15.2023.08.11,train,2,0,,Box.", "do not end with |"),
         ("t15.2023.08.11,training,2,0,B AA |,Bah.", "'training' is not a split"),
