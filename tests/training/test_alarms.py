@@ -10,7 +10,7 @@ from mode_ssm.training.clipping import PARTS
 from mode_ssm.training.history import History
 from mode_ssm.training.validation_alarms import VALIDATION_ALARMS
 
-STAGE = StageConfig("joint_train", 10, ctc_weight=0.3, rnnt_weight=1.0)
+STAGE = StageConfig("joint_train", 10, weights={"ctc": 0.3, "rnnt": 1.0})
 
 
 def update(number, **changes):
@@ -156,7 +156,7 @@ def test_an_alarm_names_another_scaling_than_that_in_use():
 
 def test_the_ratio_of_the_gradients_is_held_against_that_of_the_weights():
     failing = copy.deepcopy(FAILURES["rnnt_gradient"][0])
-    failing.stage = StageConfig("joint_train", 10, ctc_weight=0.1, rnnt_weight=1.0)
+    failing.stage = StageConfig("joint_train", 10, weights={"ctc": 0.1, "rnnt": 1.0})
     assert ALARMS["rnnt_gradient"](failing) is None
 
 
@@ -168,7 +168,7 @@ def test_a_ctc_loss_per_trial_is_not_taken_for_one_per_label():
 
 def test_parts_that_begin_to_learn_are_no_growth():
     failing = copy.deepcopy(FAILURES["gradient_growth"][0])
-    failing.stage = StageConfig("joint_train", 10, ctc_weight=0.3, rnnt_weight=1.0, freeze_joiner_updates=1050)
+    failing.stage = StageConfig("joint_train", 10, weights={"ctc": 0.3, "rnnt": 1.0}, freeze_joiner_updates=1050)
     assert ALARMS["gradient_growth"](failing) is None
 
 

@@ -90,9 +90,9 @@ def test_a_stage_shorter_than_its_warm_up_is_named():
 
 
 def test_the_transducer_weight_ramps_from_a_tenth():
-    stage = StageConfig(rnnt_weight=2.0, rnnt_ramp_updates=10)
+    stage = StageConfig(weights={"ctc": 1.0, "rnnt": 2.0}, ramp_updates={"rnnt": 10})
     assert [transducer_weight(stage, n) for n in (0, 5, 10, 99)] == pytest.approx([0.2, 1.1, 2.0, 2.0])
-    assert transducer_weight(StageConfig(rnnt_weight=2.0), 0) == 2.0
+    assert transducer_weight(StageConfig(weights={"ctc": 1.0, "rnnt": 2.0}), 0) == 2.0
 
 
 def test_weight_decay_spares_biases_norms_embeddings_sessions_and_the_recurrence():
