@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mode_ssm.config import Direction, GRUEncoderConfig, SSMEncoderConfig
 from mode_ssm.models.depthwise import depthwise_conv
-from mode_ssm.models.encoder import build_encoder
+from mode_ssm.models.kinds import build_encoder
 from mode_ssm.models.ssm import split_mixed
 from mode_ssm.models.ssm_encoder import SSMEncoder
 from mode_ssm.models.ssm_layer import SSMLayer
@@ -98,7 +98,7 @@ def has_transformers() -> bool:
 
 def _encoder(config: SSMEncoderConfig | GRUEncoderConfig) -> Whole:
     def call(inner: nn.Module, frames: Tensor) -> Tensor:
-        out: Tensor = inner(frames, torch.full((len(frames),), frames.shape[1], device=frames.device))
+        out: Tensor = inner(frames, torch.full((len(frames),), frames.shape[1], device=frames.device))[0]
         return out
 
     return Whole(build_encoder(replace(config)), call)

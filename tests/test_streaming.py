@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mode_ssm.batch import Batch
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
-from mode_ssm.models.model import ModeSSM
+from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.recognition.stream import EncoderStream
 from mode_ssm.settings import read_settings
 from tests.small import SMALL, fitting
@@ -67,7 +67,7 @@ def test_a_frame_comes_with_the_last_bin_of_its_patch(kind):
     count = 0
     for t, frame in enumerate(features, start=1):
         count += len(stream.extend(frame))
-        assert count == model.preprocessor.encoder_frames(t)
+        assert count == encoder_frames(model.config, t)
 
 
 def test_a_stream_starts_anew_for_the_next_trial():
@@ -82,7 +82,7 @@ def test_a_stream_starts_anew_for_the_next_trial():
 def test_the_future_changes_nothing():
     features = torch.randn(2, 60, 8)
     features[1, :45] = features[0, :45]
-    known = MODELS["ssm"].preprocessor.encoder_frames(45)
+    known = encoder_frames(MODELS["ssm"].config, 45)
     first, second = (encode(MODELS["ssm"], trial, 0) for trial in features)
     torch.testing.assert_close(first[:known], second[:known], rtol=0, atol=1e-6)
 

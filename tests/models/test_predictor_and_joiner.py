@@ -5,8 +5,7 @@ import torch
 
 from mode_ssm.config import AdditiveJoinerConfig, LSTMPredictorConfig, StatelessPredictorConfig, TanhJoinerConfig
 from mode_ssm.labels import T15, Labels
-from mode_ssm.models.joiner import build_joiner
-from mode_ssm.models.predictor import build_predictor
+from mode_ssm.models.kinds import build_joiner, build_predictor
 
 CONFIGS = [
     StatelessPredictorConfig(width=8, context=1),

@@ -14,7 +14,7 @@ from scipy.ndimage import correlate1d
 from mode_ssm.config import PreprocessorConfig, SessionLayer, Smoothing
 from mode_ssm.models.masking import random_runs
 from mode_ssm.models.patches import cut_patches, project_patches
-from mode_ssm.models.preprocessor import Preprocessor, encoder_frames
+from mode_ssm.models.preprocessor import Preprocessor, count_patches
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
 
@@ -23,8 +23,8 @@ from mode_ssm.models.smoothing import GaussianSmoothing
 def test_encoder_frames_counts_the_whole_patches(frames, patch, stride):
     config = PreprocessorConfig(patch_frames=patch, stride_frames=stride)
     counted = sum(1 for start in range(0, frames, stride) if start + patch <= frames)
-    assert encoder_frames(config, frames) == counted
-    assert encoder_frames(config, torch.tensor([frames])).tolist() == [counted]
+    assert count_patches(config, frames) == counted
+    assert count_patches(config, torch.tensor([frames])).tolist() == [counted]
 
 
 @settings(max_examples=30, deadline=None)

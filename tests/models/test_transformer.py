@@ -60,7 +60,7 @@ def test_a_causal_encoder_does_not_see_ahead() -> None:
     config = TransformerEncoderConfig(width=6, head_width=2, layers=2, direction=Direction.causal)
     encoder = TransformerEncoder(config).double().eval()
     frames = torch.randn(1, 9, 6, dtype=torch.float64, requires_grad=True)
-    encoder(frames, torch.tensor([9]))[0, 4].sum().backward()
+    encoder(frames, torch.tensor([9]))[0][0, 4].sum().backward()
     assert frames.grad is not None
     assert (frames.grad[0, 5:] == 0).all()
     assert (frames.grad[0, :5] != 0).any(dim=1).all()
@@ -70,8 +70,8 @@ def test_attention_is_dropped_in_training_alone() -> None:
     config = TransformerEncoderConfig(width=6, head_width=2, layers=1, dropout=0.5)
     encoder, frames = TransformerEncoder(config), torch.randn(1, 9, 6)
     lengths = torch.tensor([9])
-    assert not torch.equal(encoder.train()(frames, lengths), encoder(frames, lengths))
-    assert torch.equal(encoder.eval()(frames, lengths), encoder(frames, lengths))
+    assert not torch.equal(encoder.train()(frames, lengths)[0], encoder(frames, lengths)[0])
+    assert torch.equal(encoder.eval()(frames, lengths)[0], encoder(frames, lengths)[0])
 
 
 def test_heads_must_divide_the_width() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mode_ssm.batch import collate
 from mode_ssm.losses.gradient_scale import MAX_CHANGE, equalising_scale, followed_scale
 from mode_ssm.losses.objective import UpdateSize
-from mode_ssm.models.model import ModeSSM
+from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.training.loop import train
 from mode_ssm.training.objective import Weights, batch_losses, transducer_nats
 from mode_ssm.training.run_folder import read_metrics
@@ -49,7 +49,7 @@ def test_under_the_equalising_scale_the_norms_are_equal():
 
 def losses_and_gradients(model, batch, config, *, measured):
     """The gradients by parameter, and the two norms at the encoder: by hooks, or each loss differentiated by itself."""
-    size = UpdateSize(len(batch.keys), int(model.preprocessor.encoder_frames(batch.frame_lengths).sum()), 0)
+    size = UpdateSize(len(batch.keys), int(encoder_frames(model.config, batch.frame_lengths).sum()), 0)
     squares = torch.zeros(2, dtype=torch.float64)
     model.zero_grad()
     if measured:
@@ -103,7 +103,7 @@ def test_half_precision_is_measured_in_single(root):
     torch.manual_seed(0)
     model = ModeSSM(config, 3)
     batch = collate(trials_of(config, root), {session: n for n, session in enumerate(SESSIONS)})
-    size = UpdateSize(len(batch.keys), int(model.preprocessor.encoder_frames(batch.frame_lengths).sum()), 0)
+    size = UpdateSize(len(batch.keys), int(encoder_frames(model.config, batch.frame_lengths).sum()), 0)
     norms = []
     for autocast in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
         squares = torch.zeros(2, dtype=torch.float64)

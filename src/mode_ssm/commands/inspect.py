@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from mode_ssm.commands.inspect_print import print_findings
-from mode_ssm.config import AugmentationConfig, InspectConfig, PreprocessorConfig
+from mode_ssm.config import AugmentationConfig, InspectConfig, ModelConfig, SSMEncoderConfig
 from mode_ssm.data import Problem, TrialEntry
 from mode_ssm.data.index import SplitIndex, index_split
 from mode_ssm.data.opening import check_config, check_fit, check_labelled, index_problems, labels_needed, split_entries
@@ -21,7 +21,7 @@ from mode_ssm.data.sessions import SPLITS, find_sessions
 from mode_ssm.data.statistics import HUGE, FeatureStatistics, feature_statistics
 from mode_ssm.errors import InputError
 from mode_ssm.labels import labels_of
-from mode_ssm.models.preprocessor import encoder_frames
+from mode_ssm.models.model import encoder_frames
 from mode_ssm.pictures import draw_picture
 from mode_ssm.training.augment import fewest_frames
 
@@ -111,7 +111,7 @@ def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Proble
         try:
             if labels_needed(entry.key.split):
                 check_labelled(entry.record)
-            check_fit(entry.record, channels, encoder_frames(PreprocessorConfig(), frames))
+            check_fit(entry.record, channels, encoder_frames(ModelConfig(encoder=SSMEncoderConfig()), frames))
         except MalformedError as malformed:
             yield malformed.problem(entry.file, entry.key.group)
 

@@ -25,6 +25,8 @@ class LocalAttention(nn.Module):
     with the length. As in the state-space layer, padding that enters as zero leaves as zero.
     """
 
+    no_decay = ("offset_embedding",)
+
     def __init__(self, config: SSMEncoderConfig) -> None:
         super().__init__()
         self.window = config.attention_window

@@ -1,34 +1,59 @@
-"""The choice of an encoder: frames (B, S, input width) in, frames (B, S, D) out."""
+"""What an encoder is: patches (B, S', P) in, encoder frames (B, S, D) out, whole trials or a frame at a time."""
 
-from mode_ssm.config import EncoderConfig, GRUEncoderConfig, SSMEncoderConfig, TransformerEncoderConfig
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, TypeVar
+
+from torch import Tensor, nn
+
+from mode_ssm.config import EncoderConfig
 from mode_ssm.errors import InputError
-from mode_ssm.models.gru import GRUEncoder
-from mode_ssm.models.ssm_encoder import SSMEncoder
-from mode_ssm.models.transformer import TransformerEncoder
 
-Encoder = SSMEncoder | GRUEncoder | TransformerEncoder
+Frames = TypeVar("Frames", int, Tensor)
 
 
-def build_encoder(config: EncoderConfig, input_width: int | None = None) -> Encoder:
-    """Make the encoder that the settings ask for.
+class Encoder(nn.Module, ABC):
+    """The base of all encoders; one that gives fewer frames than it reads says so in `stride` and `output_lengths`.
 
     Args:
-        config: of one of the choices.
-        input_width: of the frames that come in; None = the encoder's own.
+        config: the settings of its kind.
+        input_width: P, of the patches; None = as wide as the encoder.
 
     Raises:
-        InputError: when `encoder` is not one of the choices, or cannot read frames of that width.
+        InputError: for patches of a width that it cannot read.
     """
-    input_width = input_width or config.width
-    if isinstance(config, GRUEncoderConfig):
-        return GRUEncoder(config, input_width)
-    if input_width != config.width:
-        raise InputError(
-            f"The encoder is {config.width} wide and the patches {input_width}, and encoder={config.kind} reads frames "
-            "of its own width; set preprocessor.projection=true, or encoder=gru, which reads any width."
-        )
-    if isinstance(config, SSMEncoderConfig):
-        return SSMEncoder(config)
-    if isinstance(config, TransformerEncoderConfig):
-        return TransformerEncoder(config)
-    raise InputError(f"encoder.kind={config.kind} is not an encoder; choose encoder=ssm, gru or transformer.")
+
+    reads_any_width: ClassVar[bool] = False
+
+    def __init__(self, config: EncoderConfig, input_width: int | None = None) -> None:
+        super().__init__()
+        self.config: Any = config  # of the kind's own class
+        if not self.reads_any_width and input_width not in (None, config.width):
+            raise InputError(
+                f"The encoder is {config.width} wide and the patches {input_width}, and encoder={config.kind} reads "
+                "frames of its own width; set preprocessor.projection=true, or encoder=gru, which reads any width."
+            )
+
+    @classmethod
+    def stride(cls, config: Any) -> int:  # noqa: ARG003
+        """Patches from the beginning of one encoder frame to that of the next."""
+        return 1
+
+    @classmethod
+    def output_lengths(cls, config: Any, patches: Frames) -> Frames:  # noqa: ARG003
+        """How many encoder frames so many patches give."""
+        return patches
+
+    @abstractmethod
+    def forward(self, patches: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode (B, S', P) patches of trials with (B,) lengths to (B, S, D) frames and their lengths.
+
+        What comes out of padding means nothing, and changes nothing that does not.
+        """
+
+    @abstractmethod
+    def initial_state(self, trials: int) -> Any:
+        """What a causal encoder knows before the first patch, opaque to others."""
+
+    @abstractmethod
+    def step(self, patch: Tensor, state: Any) -> tuple[Tensor | None, Any]:
+        """Read the next patch (B, P) of each trial, in eval mode: the encoder frame (B, D) that it ends, if any."""

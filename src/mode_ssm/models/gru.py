@@ -9,9 +9,10 @@ from torch.autograd.function import once_differentiable
 from mode_ssm.config import Direction, GRUEncoderConfig
 from mode_ssm.errors import InputError
 from mode_ssm.models.dropout import Dropout
+from mode_ssm.models.encoder import Encoder
 
 
-class GRUEncoder(nn.Module):
+class GRUEncoder(Encoder):
     """GRU layers (learnt initial state, orthogonal recurrent and Xavier input weights), a projection and a norm.
 
     The backward direction of a bidirectional layer reads each trial in reverse from its own last frame.
@@ -24,9 +25,10 @@ class GRUEncoder(nn.Module):
         InputError: for two directions without the projection that brings them to one width.
     """
 
+    reads_any_width = True
+
     def __init__(self, config: GRUEncoderConfig, input_width: int | None = None) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, input_width)
         width = config.width
         directions = 2 if config.direction is Direction.bidirectional else 1
         if directions == 2 and not config.output_projection:
@@ -49,10 +51,9 @@ class GRUEncoder(nn.Module):
             elif "weight_ih" in name:
                 nn.init.xavier_uniform_(weight)
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Encode (B, S, D) frames of trials with (B,) lengths; what comes out of padding frames means nothing."""
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if frames.shape[1] == 0:
-            return frames.new_zeros(len(frames), 0, self.config.width)
+            return frames.new_zeros(len(frames), 0, self.config.width), lengths
         for index, ahead in enumerate(self.ahead):
             state = self.initial[index, :, None, None].expand(-1, 1, len(frames), -1).contiguous()
             hidden = [ahead(frames, state[0])[0]]
@@ -61,7 +62,7 @@ class GRUEncoder(nn.Module):
             frames = torch.cat(hidden, dim=-1) if self.back else hidden[0]
             if self.projection is not None or index + 1 < len(self.ahead):
                 frames = self.dropout(frames)
-        return self._output(frames)
+        return self._output(frames), lengths
 
     def _output(self, frames: Tensor) -> Tensor:
         if self.projection is None or self.norm is None:
@@ -73,7 +74,7 @@ class GRUEncoder(nn.Module):
         return self.initial[:, :1].expand(-1, trials, -1)
 
     def step(self, frame: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode the next frame (B, D) of each trial with states (layers, B, D), for a causal encoder in eval mode."""
+        """The state is the layers' own, (layers, B, D)."""
         after = []
         for layer, before in zip(self.ahead, state, strict=True):
             frame = layer(frame[:, None], before[None].contiguous())[0][:, 0]

@@ -5,14 +5,36 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mode_ssm.batch import Batch
+from mode_ssm.batch import FRAME_MS, Batch
 from mode_ssm.config import ModelConfig, NoJoinerConfig
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15, Labels
-from mode_ssm.models.encoder import build_encoder
-from mode_ssm.models.joiner import Joiner, build_joiner
-from mode_ssm.models.predictor import Predictor, State, build_predictor
-from mode_ssm.models.preprocessor import Preprocessor
+from mode_ssm.models.encoder import Frames
+from mode_ssm.models.joiner import Joiner
+from mode_ssm.models.kinds import build_encoder, build_joiner, build_predictor, encoder_class
+from mode_ssm.models.predictor import Predictor, State
+from mode_ssm.models.preprocessor import Preprocessor, count_patches
+
+
+def encoder_frames(config: ModelConfig, frames: Frames) -> Frames:
+    """S, how many encoder frames T feature frames give; the one formula, of numbers or of tensors of lengths.
+
+    >>> from mode_ssm.config import SSMEncoderConfig
+    >>> encoder_frames(ModelConfig(encoder=SSMEncoderConfig()), 891)
+    220
+    """
+    return encoder_class(config.encoder).output_lengths(config.encoder, count_patches(config.preprocessor, frames))
+
+
+def encoder_frame_ms(config: ModelConfig) -> float:
+    """From one encoder frame to the next."""
+    return FRAME_MS * config.preprocessor.stride_frames * encoder_class(config.encoder).stride(config.encoder)
+
+
+def first_middle_ms(config: ModelConfig) -> float:
+    """The middle of the patches that the first encoder frame is made of."""
+    patches, preprocessor = encoder_class(config.encoder).stride(config.encoder), config.preprocessor
+    return FRAME_MS * (preprocessor.patch_frames + (patches - 1) * preprocessor.stride_frames) / 2
 
 
 class Encoded(NamedTuple):
@@ -43,7 +65,7 @@ class ModeSSM(nn.Module):
 
     def __init__(self, config: ModelConfig, num_sessions: int, labels: Labels = T15) -> None:
         super().__init__()
-        self.labels = labels
+        self.config, self.labels = config, labels
         width = config.encoder.width
         self.preprocessor = Preprocessor(config.preprocessor, num_sessions=num_sessions, width=width)
         self.encoder = build_encoder(config.encoder, self.preprocessor.width)
@@ -70,7 +92,7 @@ class ModeSSM(nn.Module):
     def encode(self, batch: Batch) -> Encoded:
         """Features of a batch to encoder frames; a trial's frames do not depend on the other trials."""
         frames, lengths = self.preprocessor(batch.features, batch.frame_lengths, batch.session_index)
-        return Encoded(self.encoder(frames, lengths), lengths)
+        return Encoded(*self.encoder(frames, lengths))
 
     def ctc_log_probs(self, frames: Tensor) -> Tensor:
         """Encoder frames (B, S, D) to (B, S, V) log-probabilities, float32 or better also under autocast."""

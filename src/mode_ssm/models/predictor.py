@@ -4,17 +4,36 @@ Both kinds give the same interface: `forward` over whole label sequences in trai
 tuple of tensors whose first dimension is the hypothesis, so that search can pick and repeat hypotheses by indexing.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
-from mode_ssm.config import LSTMPredictorConfig, PredictorConfig, StatelessPredictorConfig
-from mode_ssm.errors import InputError
+from mode_ssm.config import LSTMPredictorConfig, StatelessPredictorConfig
 from mode_ssm.labels import Labels
 
 State = tuple[Tensor, ...]
 
 
-class StatelessPredictor(nn.Module):
+class Predictor(nn.Module, ABC):
+    """The base of all predictors."""
+
+    no_decay = ("embedding.weight",)
+
+    @abstractmethod
+    def forward(self, labels: Tensor) -> Tensor:
+        """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
+
+    @abstractmethod
+    def initial_state(self, hypotheses: int) -> State:
+        """The state before the blank that stands before the first label."""
+
+    @abstractmethod
+    def step(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
+        """(N,) last labels, blank at the start, to (N, P) and the next state."""
+
+
+class StatelessPredictor(Predictor):
     """Sees the last `context` labels and nothing else (Ghodsi et al. 2020); before the first label it sees blanks."""
 
     def __init__(self, config: StatelessPredictorConfig, labels: Labels) -> None:
@@ -25,7 +44,6 @@ class StatelessPredictor(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, labels: Tensor) -> Tensor:
-        """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
         history = nn.functional.pad(labels, (self.context, 0), value=self.blank)
         return self._from_windows(history.unfold(1, self.context, 1))
 
@@ -34,7 +52,6 @@ class StatelessPredictor(nn.Module):
         return (torch.full((hypotheses, self.context - 1), self.blank, dtype=torch.int64, device=device),)
 
     def step(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
-        """(N,) last labels, blank at the start, to (N, P) and the next state."""
         window = torch.cat([state[0], labels[:, None]], dim=1)
         return self._from_windows(window), (window[:, 1:],)
 
@@ -43,7 +60,7 @@ class StatelessPredictor(nn.Module):
         return torch.relu(self.mix(embedded))
 
 
-class LSTMPredictor(nn.Module):
+class LSTMPredictor(Predictor):
     """One LSTM layer over all labels so far; it can memorise prompts, so compare unseen sentences."""
 
     def __init__(self, config: LSTMPredictorConfig, labels: Labels) -> None:
@@ -54,7 +71,6 @@ class LSTMPredictor(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, labels: Tensor) -> Tensor:
-        """(B, U) labels to (B, U+1, P): entry u has seen the first u labels."""
         started = nn.functional.pad(labels, (1, 0), value=self.blank)
         return self._run(started, None)[0]
 
@@ -63,7 +79,6 @@ class LSTMPredictor(nn.Module):
         return zeros, zeros
 
     def step(self, labels: Tensor, state: State) -> tuple[Tensor, State]:
-        """(N,) last labels, blank at the start, to (N, P) and the next state."""
         output, (hidden, cell) = self._run(labels[:, None], (state[0][None], state[1][None]))
         return output[:, 0], (hidden[0], cell[0])
 
@@ -72,16 +87,3 @@ class LSTMPredictor(nn.Module):
         with torch.autocast(labels.device.type, enabled=False):
             output, state = self.lstm(self.dropout(self.embedding(labels)), state)
             return self.dropout(output), state
-
-
-Predictor = StatelessPredictor | LSTMPredictor
-
-
-def build_predictor(config: PredictorConfig, labels: Labels) -> Predictor:
-    """The predictor that a configuration names."""
-    match config:
-        case StatelessPredictorConfig():
-            return StatelessPredictor(config, labels)
-        case LSTMPredictorConfig():
-            return LSTMPredictor(config, labels)
-    raise InputError(f"predictor.kind={config.kind} is not a predictor; choose predictor=stateless or predictor=lstm.")

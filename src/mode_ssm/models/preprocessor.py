@@ -1,26 +1,23 @@
 """From recorded features to encoder frames: smoothing, the session's correction, and patches of several frames."""
 
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
 from mode_ssm.config import PreprocessorConfig, SessionLayer
 from mode_ssm.models.dropout import Dropout
+from mode_ssm.models.encoder import Frames
 from mode_ssm.models.masking import random_runs
 from mode_ssm.models.patches import cut_patches, project_patches
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
 from mode_ssm.models.softsign import softsign
 
-Frames = TypeVar("Frames", int, Tensor)
 
+def count_patches(config: PreprocessorConfig, frames: Frames) -> Frames:
+    """How many whole patches so many feature frames give.
 
-def encoder_frames(config: PreprocessorConfig, frames: Frames) -> Frames:
-    """Say how many encoder frames so many feature frames give: one for each whole patch.
-
-    >>> encoder_frames(PreprocessorConfig(patch_frames=14, stride_frames=4), 891)
+    >>> count_patches(PreprocessorConfig(patch_frames=14, stride_frames=4), 891)
     220
     """
     whole = (frames - config.patch_frames) // config.stride_frames + 1
@@ -30,8 +27,8 @@ def encoder_frames(config: PreprocessorConfig, frames: Frames) -> Frames:
 class Preprocessor(nn.Module):
     """Smooth, correct for the session, squash, cut into overlapping patches, and project to the model's width.
 
-    Smoothing comes first: it is linear, as the session's map is, and so needs no gradient. An encoder frame s is the
-    patch of the feature frames s * stride ... s * stride + patch - 1; a patch that reaches into padding is not made.
+    Smoothing comes first: it is linear, as the session's map is, and so needs no gradient. Patch s holds the
+    feature frames s * stride ... s * stride + patch - 1; a patch that reaches into padding is not made.
     """
 
     def __init__(self, config: PreprocessorConfig, *, num_sessions: int, width: int) -> None:
@@ -57,16 +54,13 @@ class Preprocessor(nn.Module):
         self.norm = nn.LayerNorm(width) if config.projection else None
         self.dropout = Dropout(config.dropout)
 
-    def encoder_frames(self, frames: Frames) -> Frames:
-        return encoder_frames(self.config, frames)
-
     def forward(self, features: Tensor, frame_lengths: Tensor, session_index: Tensor) -> tuple[Tensor, Tensor]:
         """Turn (B, T, C) features into (B, S, D) frames and their (B,) lengths; what lies in padding never matters."""
         mask = length_mask(frame_lengths, features.shape[1])
         features = features.masked_fill(~mask[..., None], 0.0)
         if self.smoothing is not None:
             features = self.smoothing(features, mask)
-        features, lengths = self.correct(features, session_index), self.encoder_frames(frame_lengths)
+        features, lengths = self.correct(features, session_index), count_patches(self.config, frame_lengths)
         if self.patches is None:
             features = self.dropout(features)
         return self.project(features, self._hidden(lengths, features.shape[1])), lengths
@@ -99,4 +93,4 @@ class Preprocessor(nn.Module):
         if not self.training or self.config.patch_masks == 0:
             return None
         count, fraction = self.config.patch_masks, self.config.patch_mask_max_fraction
-        return random_runs(lengths, self.encoder_frames(frames), count=count, max_fraction=fraction)
+        return random_runs(lengths, count_patches(self.config, frames), count=count, max_fraction=fraction)

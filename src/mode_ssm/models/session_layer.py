@@ -19,6 +19,8 @@ class SessionTransform(nn.Module):
     their outputs; it is computed without gradient, for in training every session is known.
     """
 
+    no_decay = ("bias", "gain", "matrix", "down", "up")
+
     def __init__(self, kind: SessionLayer, *, num_sessions: int, channels: int, rank: int) -> None:
         super().__init__()
         self.kind = kind

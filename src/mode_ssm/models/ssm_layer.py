@@ -30,6 +30,8 @@ class SSMLayer(nn.Module):
     No projection has a bias and the norms keep zero at zero, so a padding frame that enters as zero leaves as zero.
     """
 
+    no_decay = ("log_rate", "dt_bias")
+
     def __init__(self, config: SSMEncoderConfig) -> None:
         super().__init__()
         self.config = config

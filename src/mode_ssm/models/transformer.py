@@ -8,13 +8,14 @@ from mode_ssm.batch import length_mask
 from mode_ssm.config import Direction, TransformerEncoderConfig
 from mode_ssm.models.attention import minus_infinity, number_of_heads
 from mode_ssm.models.dropout import Dropout, ResidualDropout
+from mode_ssm.models.encoder import Encoder
 
 EXPANSION = 4  # of the feed-forward network
 
 Cache = tuple[Tensor, Tensor]  # keys and values (B, heads, frames so far, head width) of one layer
 
 
-class TransformerEncoder(nn.Module):
+class TransformerEncoder(Encoder):
     """Pre-norm layers of attention and feed-forward networks (Feghhi et al. 2025), and a norm.
 
     A causal encoder attends to a frame and all before it, a bidirectional one to all of the trial.
@@ -23,31 +24,28 @@ class TransformerEncoder(nn.Module):
         InputError: when the heads do not divide the width.
     """
 
-    def __init__(self, config: TransformerEncoderConfig) -> None:
-        super().__init__()
-        self.config = config
+    def __init__(self, config: TransformerEncoderConfig, input_width: int | None = None) -> None:
+        super().__init__(config, input_width)
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Encode (B, S, D) frames of trials with (B,) lengths; what comes out of padding frames means nothing."""
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if frames.shape[1] == 0:
-            return frames
+            return frames, lengths
         padding = None
         if self.config.direction is Direction.bidirectional:  # a causal layer looks at no padding from a real frame
             padding = ~length_mask(lengths, frames.shape[1])
         for layer in self.layers:
             frames = layer(frames, padding)
-        out: Tensor = self.norm(frames)
-        return out
+        return self.norm(frames), lengths
 
     def initial_state(self, trials: int) -> tuple[Cache, ...]:
         width = self.config.head_width
         empty = self.norm.weight.new_zeros(trials, number_of_heads(self.config.width, width), 0, width)
-        return ((empty, empty),) * self.config.layers
+        return ((empty, empty),) * len(self.layers)
 
     def step(self, frame: Tensor, state: tuple[Cache, ...]) -> tuple[Tensor, tuple[Cache, ...]]:
-        """Encode the next frame (B, D) of each trial, for a causal encoder in eval mode; the state grows with it."""
+        """The state grows with each frame."""
         after = []
         for layer, before in zip(self.layers, state, strict=True):
             assert isinstance(layer, TransformerLayer)
@@ -62,6 +60,8 @@ class TransformerLayer(nn.Module):
     A learnt number for each distance between two frames, the same in all heads, is added to their attention's logit;
     frames farther apart than `max_distance` share that of `max_distance`.
     """
+
+    no_decay = ("distance_embedding",)
 
     def __init__(self, config: TransformerEncoderConfig) -> None:
         super().__init__()

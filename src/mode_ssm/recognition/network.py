@@ -13,8 +13,7 @@ from mode_ssm.config import DataConfig
 from mode_ssm.config import Decoder as Head
 from mode_ssm.data import Problem, TrialDataset, open_split, read_batches, sequential_batches
 from mode_ssm.errors import InputError
-from mode_ssm.models.model import Encoded, ModeSSM
-from mode_ssm.models.preprocessor import encoder_frames
+from mode_ssm.models.model import Encoded, ModeSSM, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 
 
@@ -56,12 +55,12 @@ class Recogniser:
 
     def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> TrialDataset:
         """A split of a data root, checked against this network; `labelled` as of open_split."""
-        preprocessor = self.checkpoint.config.preprocessor
+        config = self.checkpoint.config
         dataset = open_split(
             data,
             split,
-            num_channels=preprocessor.num_channels,
-            encoder_frames=lambda frames: encoder_frames(preprocessor, frames),
+            num_channels=config.preprocessor.num_channels,
+            encoder_frames=lambda frames: encoder_frames(config, frames),
             labelled=labelled,
         )
         self.checkpoint.labels.require(dataset.labels, str(self.checkpoint.path), data.data_root)

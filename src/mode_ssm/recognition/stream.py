@@ -9,13 +9,14 @@ from mode_ssm.config import Direction, Smoothing
 from mode_ssm.errors import InputError
 from mode_ssm.models.encoder import Encoder
 from mode_ssm.models.model import ModeSSM
+from mode_ssm.models.preprocessor import count_patches
 
 
 class EncoderStream:
     """Trials on their way through a causal network, one after another.
 
     However a trial is cut into pieces, the frames that come out are those of `ModeSSM.encode` for the whole trial. An
-    encoder frame comes with the last feature frame of its patch.
+    encoder frame comes with the last feature frame that it is made of.
 
     Args:
         model: a network with a causal encoder and, if it smooths, causal smoothing; in eval mode. The stream has a copy
@@ -56,11 +57,12 @@ class EncoderStream:
                 f"A piece of features has the shape {tuple(features.shape)} but the model expects (t, {channels}) or "
                 f"({channels},); give feature frames of {channels} channels."
             )
-        frames = self._patches(self._corrected(features.reshape(-1, channels).to(self._recent)))
-        out = [frames.new_zeros(0, self._encoder.config.width)]
-        for s in range(len(frames)):
-            encoded, self._state = self._encoder.step(frames[s : s + 1], self._state)  # type: ignore[arg-type]
-            out.append(encoded)
+        patches = self._patches(self._corrected(features.reshape(-1, channels).to(self._recent)))
+        out = [patches.new_zeros(0, self._encoder.config.width)]
+        for s in range(len(patches)):
+            encoded, self._state = self._encoder.step(patches[s : s + 1], self._state)
+            if encoded is not None:
+                out.append(encoded)
         return torch.cat(out)
 
     def _corrected(self, piece: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ class EncoderStream:
         known = torch.cat([self._patch, corrected])
         skipped = min(self._ahead, len(known))
         known = known[skipped:]
-        complete = self._preprocessor.encoder_frames(len(known))
+        complete = count_patches(self._preprocessor.config, len(known))
         used = complete * self._preprocessor.config.stride_frames
         self._ahead += max(0, used - len(known)) - skipped
         self._patch = known[used:]

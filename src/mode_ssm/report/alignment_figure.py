@@ -8,7 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from mode_ssm.batch import FRAME_MS
-from mode_ssm.config import Decoder, PreprocessorConfig
+from mode_ssm.config import Decoder, ModelConfig
+from mode_ssm.models.model import encoder_frame_ms, first_middle_ms
 from mode_ssm.phonemes import PHONEMES
 from mode_ssm.report.axes import Axis, linear_ticks
 from mode_ssm.report.records import HEAD_NAMES, Floats
@@ -25,15 +26,15 @@ MOST_COLUMNS, MOST_CHANNELS = 1000, 96  # pixels of the image
 SMOOTHING_FRAMES = 5
 
 
-def draw_alignment(aligned: Aligned, preprocessor: PreprocessorConfig) -> Markup:
-    """Phonemes stand at the middle of the patch of their encoder frame; lines join the two heads' places of each."""
+def draw_alignment(aligned: Aligned, config: ModelConfig) -> Markup:
+    """Phonemes stand at the middle of their encoder frame's patches; lines join the two heads' places of each."""
     seconds = len(aligned.features) * FRAME_MS / 1000
     width = max(LEAST_WIDTH, round(PIXELS_A_SECOND * seconds))
     time = Axis(0.0, seconds, LEFT, LEFT + width)
     names = [PHONEMES[label] for label in aligned.trial.reference]
     parts, foot, above = [_image(aligned.features.numpy(), width)], IMAGE_HEIGHT, None
     for head, frames in aligned.frames.items():
-        places = time.place(_middles(frames, preprocessor))
+        places = time.place(_middles(frames, config))
         if above is not None:
             parts.append(_joined(above, places, foot))
             foot += GAP
@@ -47,10 +48,10 @@ def draw_alignment(aligned: Aligned, preprocessor: PreprocessorConfig) -> Markup
     ).format(*size, f"Features of {aligned.trial.key} and the frames of its phonemes", Markup().join(parts))
 
 
-def _middles(frames: Sequence[int], preprocessor: PreprocessorConfig) -> Floats:
+def _middles(frames: Sequence[int], config: ModelConfig) -> Floats:
     """Seconds of encoder frames."""
-    first = np.asarray(frames, dtype=np.float64) * preprocessor.stride_frames
-    middles: Floats = (first + preprocessor.patch_frames / 2) * FRAME_MS / 1000
+    begins = np.asarray(frames, dtype=np.float64) * encoder_frame_ms(config)
+    middles: Floats = (begins + first_middle_ms(config)) / 1000
     return middles
 
 

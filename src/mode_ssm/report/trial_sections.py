@@ -109,7 +109,7 @@ def _alignments(network: Recogniser, decoded: Decoded, config: ReportConfig) -> 
             "phonemes are."
         )
         legend = [LegendEntry(HEAD_NAMES[head], head.value) for head in aligned.frames]
-        drawing = draw_alignment(aligned, network.checkpoint.config.preprocessor)
+        drawing = draw_alignment(aligned, network.checkpoint.config)
         blocks.append(Figure(title, drawing, healthy, legend, wide=True))
     return blocks or [Note("No alignment was asked for (alignments=0).")]
 

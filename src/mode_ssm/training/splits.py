@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mode_ssm.config import TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
-from mode_ssm.models.preprocessor import encoder_frames
+from mode_ssm.models.model import encoder_frames
 from mode_ssm.training.augment import fewest_frames
 
 
@@ -40,7 +40,7 @@ def open_splits(config: TrainConfig) -> Splits:
         config.data,
         "train",
         num_channels=channels,
-        encoder_frames=lambda frames: encoder_frames(config.preprocessor, fewest_frames(frames, config.augmentation)),
+        encoder_frames=lambda frames: encoder_frames(config, fewest_frames(frames, config.augmentation)),
     )
     root = Path(config.data.data_root)
     if not any((root / session / "data_val.hdf5").exists() for session in train.sessions):
@@ -49,6 +49,6 @@ def open_splits(config: TrainConfig) -> Splits:
         config.data,
         "val",
         num_channels=channels,
-        encoder_frames=lambda frames: encoder_frames(config.preprocessor, frames),
+        encoder_frames=lambda frames: encoder_frames(config, frames),
     )
     return Splits(train, val)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mode_ssm.batch import Batch
 from mode_ssm.config import TrainConfig
 from mode_ssm.losses.objective import UpdateSize
-from mode_ssm.models.model import ModeSSM
+from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.training.augment import augment
 from mode_ssm.training.clipping import PARTS, clip_gradients
 from mode_ssm.training.devices import sum_gradients, sum_over_processes, sum_sizes
@@ -147,7 +147,7 @@ def _size(model: ModeSSM, batches: Sequence[Batch]) -> UpdateSize:
     sizes = [
         UpdateSize(
             len(batch.keys),
-            int(model.preprocessor.encoder_frames(batch.frame_lengths).sum()),
+            int(encoder_frames(model.config, batch.frame_lengths).sum()),
             int(batch.label_lengths.sum()),
         )
         for batch in batches

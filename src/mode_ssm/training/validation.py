@@ -7,11 +7,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from mode_ssm.batch import FRAME_MS, Batch, length_mask
+from mode_ssm.batch import Batch, length_mask
 from mode_ssm.config import Decoder
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
-from mode_ssm.models.model import Encoded, ModeSSM
+from mode_ssm.models.model import Encoded, ModeSSM, encoder_frame_ms
 from mode_ssm.recognition.searches import SearchOptions, align_labels, references
 from mode_ssm.scoring import ErrorRate, edit_counts, total
 from mode_ssm.training.devices import any_process, sum_over_processes
@@ -137,4 +137,4 @@ def emission_delay_ms(model: ModeSSM, encoded: Encoded, batch: Batch) -> float |
     frames_late = torch.cat(delays).double()
     if not len(frames_late):
         return None
-    return float(frames_late.mean()) * model.preprocessor.config.stride_frames * FRAME_MS
+    return float(frames_late.mean()) * encoder_frame_ms(model.config)
