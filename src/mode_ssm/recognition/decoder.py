@@ -23,7 +23,7 @@ from mode_ssm.config import Decoder as Head
 from mode_ssm.decoding.greedy import CTCStream, Emission, GreedyStream, TransducerStream
 from mode_ssm.errors import InputError
 from mode_ssm.labels import Labels
-from mode_ssm.models.model import ModeSSM
+from mode_ssm.models.model import ModeSSM, encoder_frame_ms, first_middle_ms
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import SearchOptions, transducer_callables
 from mode_ssm.recognition.stream import EncoderStream
@@ -167,8 +167,9 @@ class TrainedDecoder:
         return TransducerStream(callables, self.labels.blank, most, device)
 
     def _transcript(self, emissions: Sequence[Emission]) -> Transcript:
-        config = self._recogniser.checkpoint.config.preprocessor
-        middles = [(e.frame * config.stride_frames + config.patch_frames / 2) * FRAME_MS / 1000 for e in emissions]
+        config = self._recogniser.checkpoint.config
+        begin, step = first_middle_ms(config), encoder_frame_ms(config)
+        middles = [(begin + step * e.frame) / 1000 for e in emissions]
         symbols = tuple(self.labels.symbols[e.label] for e in emissions)
         return Transcript(symbols, tuple(e.frame for e in emissions), tuple(middles))
 
