@@ -10,7 +10,7 @@ import mode_ssm
 SOURCE = Path(mode_ssm.__file__).parent
 # From the ground up. A room is a file or a folder of src/mode_ssm.
 ORDER = (
-    "errors labels config files processes memory batch settings scoring phonemes conf".split(),  # words
+    "errors labels config files dictionary processes memory batch settings scoring phonemes conf".split(),  # words
     "data models losses decoding simulation".split(),  # parts: none imports another of this floor
     ["language"],
     ["recognition"],

@@ -413,8 +413,10 @@ class ReportConfig:
 class LmConfig:
     """`mode-ssm lm build`."""
 
-    out: str = required("the folder to write: lm.arpa, lexicon.txt, lm.json", path=True)
-    text: str | None = setting(None, "a text file with a sentence a line, or a pattern such as corpus/*.txt", path=True)
+    out: str = required("the folder to write: lm.arpa, lm.ngram, lexicon.txt, lm.json", path=True)
+    text: str | None = setting(
+        None, "a text file with a sentence a line, perhaps .gz, or a pattern such as corpus/*.txt", path=True
+    )
     transcripts: bool = setting(
         False, "add the training sentences of data.data_root, and the pronunciations of their labels"
     )
@@ -425,6 +427,9 @@ class LmConfig:
         60000, "the most frequent; those of the training sentences are always kept", unit="words", low=1
     )
     min_count: int = setting(1, "rarer words of the text are left out", low=1)
+    split: str | None = setting(
+        None, "a labelled split of data.data_root whose perplexity is printed", among=("train", "val", "test")
+    )
 
 
 class WordDecoder(StrEnum):

@@ -1,17 +1,20 @@
 """N-gram models as KenLM reads them, and the commands that build and load them."""
 
+import gzip
 import json
-import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mode_ssm.commands.lm_build import build
 from mode_ssm.config import DataConfig, LmConfig
 from mode_ssm.errors import InputError
+from mode_ssm.labels import Labels
 from mode_ssm.language.lexicon import read_lexicon, write_lexicon
 from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.ngram import write_arpa
+from mode_ssm.language.perplexity import measure
 from mode_ssm.phonemes import to_ids
 from tests.data.files import FakeTrial, write_session
 
@@ -80,7 +83,7 @@ def test_build_from_transcripts_and_text(tmp_path: Path, capsys: pytest.CaptureF
     root = tmp_path / "data"
     trial = FakeTrial(labels=to_ids("HH AH L OW | Y UW |"), sentence="Hello, you!")
     write_session(root, "t15.2023.08.11", "train", [trial, trial])
-    (tmp_path / "a.txt").write_text("You\u2019ll see: hello zorp.\nzorp hello 1984\n\n")
+    (tmp_path / "a.txt").write_text("You\u2019ll see: hello zorp.\nzorp hello [noise] <unk>\n\n")
     (tmp_path / "cmu.txt").write_text("HELLO  HH EH L OW\nSEE  S IY\nYOU'LL  Y UW L\n")
     config = LmConfig(
         out=str(tmp_path / "lm"),
@@ -117,21 +120,74 @@ def test_max_words_and_min_count_keep_the_frequent(tmp_path: Path) -> None:
     [
         ({}, "nothing to build"),
         ({"text": "none/*.txt"}, "matches no file"),
-        ({"text": "digits.txt"}, "no word that could be decoded"),
-        ({"text": "bytes.txt"}, "is not UTF-8 text"),
+        ({"text": "marks.txt"}, "no sentence to make|no word that could be decoded"),
+        ({"text": "bytes.txt"}, "line 1, has a zero byte"),
         ({"text": "good.txt", "lexicon": "none.dict"}, "cannot be read"),
         ({"text": "good.txt", "out": "good.txt/lm"}, "cannot be written"),
+        ({"text": "good.txt", "out": "good.txt"}, "is a file; give a folder as out"),
+        ({"text": "good.txt", "out": "."}, r"holds files but no lm\.json, so it is no language model of ours"),
     ],
 )
 def test_build_says_what_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], sentence: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("digits.txt").write_text("12 3\n- -\n")
-    Path("bytes.txt").write_bytes(b"abc \xff\n")
+    Path("marks.txt").write_text(". [laughter]\n- -\n")
+    Path("bytes.txt").write_bytes(b"abc \0\n")
     Path("good.txt").write_text("a b c\n")
     with pytest.raises(InputError, match=sentence):
         build(LmConfig(**{"out": "lm", **change}))
+
+
+def test_training_words_are_kept_however_rare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "data"
+    trial = FakeTrial(labels=to_ids("HH AH L OW | Y UW |"), sentence="Hello, you!")
+    write_session(root, "t15.2023.08.11", "train", [trial])
+    write_session(root, "t15.2023.08.11", "val", [FakeTrial(labels=to_ids("Y UW |"), sentence="You, twenty you.")])
+    (tmp_path / "a.txt").write_text("rare\nmore more\n")
+    data = DataConfig(data_root=str(root), cache_dir=str(tmp_path / "index"))
+    config = LmConfig(out=str(tmp_path / "lm"), text=str(tmp_path / "a.txt"), transcripts=True, data=data, order=2)
+    config.min_count, config.split = 2, "val"
+    build(config)
+    assert set(read_lexicon(tmp_path / "lm" / "lexicon.txt")) == {"hello", "you", "more"}
+    found = measure(load_word_model(tmp_path / "lm").ngrams, [["you", "twenty", "you"]])
+    assert (found.words, found.unknown, found.sentences) == (3, 1, 1)
+    assert f"val: perplexity {found.perplexity:.1f}, 33.33 % of words unknown (3 words, 1 sentences)." in (
+        capsys.readouterr().out
+    )
+
+
+def test_perplexity_by_hand(tmp_path: Path) -> None:
+    """Three words and an end are scored; what follows an unknown word is scored after it."""
+    model = model_of(TEXT, 3, tmp_path)
+    a, b = model.words.index("a"), model.words.index("b")
+    state, score_a = model.score(model.start(), a)
+    state, _ = model.ngrams.score([state], [model.ngrams.unknown])
+    state, score_b = model.score(int(state[0]), b)
+    expected = -(score_a + score_b + model.finish(state) + model.sentence_score([a])) / 5
+    found = measure(model.ngrams, [["a", "zorp", "b"], [], ["a"]])
+    assert np.log(found.perplexity) == pytest.approx(expected)
+    assert found.oov_rate == pytest.approx(1 / 4)
+
+
+def test_a_name_with_glob_characters_is_a_file_first(tmp_path: Path) -> None:
+    (tmp_path / "a[1].txt").write_bytes(gzip.compress(b"a packed line\n"))
+    (tmp_path / "a1.txt").write_text("not this\n")
+    build(LmConfig(out=str(tmp_path / "lm"), text=str(tmp_path / "a[1].txt"), order=2))
+    assert set(read_lexicon(tmp_path / "lm" / "lexicon.txt")) == {"a", "packed", "line"}
+
+
+def test_a_build_replaces_one_of_ours_in_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one two\n")
+    config = LmConfig(out=str(tmp_path / "lm"), text=str(tmp_path / "a.txt"), order=2)
+    build(config)
+    (tmp_path / "a.txt").write_text("three\n")
+    build(config)
+    model = load_word_model(tmp_path / "lm")
+    assert model.words == ("three",)
+    assert "three" in model.ngrams.words
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "lm"}
+    assert {path.name for path in (tmp_path / "lm").iterdir()} == {"lm.arpa", "lm.ngram", "lexicon.txt", "lm.json"}
 
 
 def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
@@ -141,19 +197,27 @@ def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no .*lm.arpa; build"):
         load_word_model(tmp_path)
     (tmp_path / "lm.arpa").write_text("no language model\n")
-    with pytest.raises(InputError, match="not a language model that KenLM reads"):
+    with pytest.raises(InputError, match=r"has no line \\data\\; give a whole ARPA file"):
         load_word_model(tmp_path)
 
 
-def test_of_more_than_six_homophones_the_rarest_go_and_are_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_any_number_of_homophones_is_kept(tmp_path: Path) -> None:
     words = [f"w{'x' * index}" for index in range(8)]
     write_lexicon(tmp_path / "lexicon.txt", dict.fromkeys(words, ((1,),)))
-    sentences = [[word] * (10 - index) for index, word in enumerate(words)]
-    write_arpa(sentences, frozenset(words), 2, tmp_path / "lm.arpa")
-    with caplog.at_level(logging.WARNING):
-        model = load_word_model(tmp_path)
-    kept = {model.words[index] for index, _ in model.spellings}
-    assert len(kept) == 6
-    assert set(words) - kept == set(caplog.messages[0].rpartition(": ")[2].rstrip(".").split(", "))
+    write_arpa([[word] * 3 for word in words], frozenset(words), 2, tmp_path / "lm.arpa")
+    model = load_word_model(tmp_path)
+    assert [(model.words[word], spelling) for word, spelling in model.spellings] == [(w, (1, 40)) for w in words]
+
+
+def test_words_that_the_model_lacks_score_as_unknown(tmp_path: Path) -> None:
+    model = model_of(TEXT, 2, tmp_path)
+    (tmp_path / "lexicon.txt").write_text("A  AA\nNEW  N UW\n")
+    loaded = load_word_model(tmp_path)
+    assert loaded.words == ("a", "new")
+    assert loaded.unigrams[0] == model.unigrams[model.words.index("a")]
+    assert loaded.score(loaded.start(), 1) == (loaded.ngrams.empty, pytest.approx(-99 * 2.302585, rel=0.1))
+
+
+def test_labels_without_a_word_boundary_find_no_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="boundary between them, which this network's labels do not have"):
+        load_word_model(tmp_path, Labels(("_", "a")))

@@ -24,13 +24,13 @@ class Transcript(NamedTuple):
     labels: tuple[int, ...]
 
 
-def read_transcripts(data: DataConfig) -> list[Transcript]:
-    """Read the training sentences and labels; bad trials are named on stderr.
+def read_transcripts(data: DataConfig, split: str) -> list[Transcript]:
+    """Read the sentences and labels of a labelled split; bad trials are named on stderr.
 
     Raises:
-        InputError: when the data root or its train split is not there, or a trial is bad and on_bad_trial=error.
+        InputError: when the data root or the split is not there, or a trial is bad and on_bad_trial=error.
     """
-    entries, problems = _list_trials(data, "train")
+    entries, problems = _list_trials(data, split)
     label_set = labels_of(Path(data.data_root), data.labels)
     files = OpenFiles()
     found = []

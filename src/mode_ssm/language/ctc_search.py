@@ -4,34 +4,83 @@ The search is flashlight-text's lexicon decoder: the score of a sentence is that
 reachable unigram score is applied as soon as its first phoneme is (look-ahead), and replaced at its end.
 """
 
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions, SmearingMode, Trie
+from flashlight.lib.text.decoder.kenlm import KenLM
+from flashlight.lib.text.dictionary import Dictionary
 from numpy.typing import NDArray
 
 from mode_ssm.config import WordSearchConfig
+from mode_ssm.errors import InputError
+from mode_ssm.language.arpa import LN10
 from mode_ssm.language.hypothesis import WordHypothesis, best_per_sentence
-from mode_ssm.language.model import LN10, WordModel
+from mode_ssm.language.model import WordModel
 from mode_ssm.phonemes import BLANK, NUM_CLASSES, SILENCE
 
+MAX_HOMOPHONES = 6  # of one pronunciation: the limit of flashlight's prefix tree
 _LEAST = -1e4  # stands for the logarithm of 0, so that sums stay finite
 
+_log = logging.getLogger(__name__)
 
-def build_ctc_tree(model: WordModel) -> Any:
-    """The lexicon as flashlight's prefix tree, each node with the best word below it."""
+
+class CTCTree(NamedTuple):
+    """The lexicon as flashlight's prefix tree, each node with the best word below it, and the model as KenLM's."""
+
+    trie: Any
+    lm: Any
+
+
+def build_ctc_tree(model: WordModel) -> CTCTree:
+    """Insert every spelling; of more than six homophones, the rarest are left out and named."""
     tree = Trie(NUM_CLASSES, SILENCE)
+    homophones: dict[tuple[int, ...], list[int]] = {}
     for word, spelling in model.spellings:
-        tree.insert(list(spelling), word, model.unigrams[word] / LN10)
+        homophones.setdefault(spelling, []).append(word)
+    for spelling, found in homophones.items():
+        found.sort(key=lambda word: -model.unigrams[word])
+        if len(found) > MAX_HOMOPHONES:
+            dropped = ", ".join(model.words[word] for word in found[MAX_HOMOPHONES:])
+            _log.warning("Of %d words that sound alike, these are left out: %s.", len(found), dropped)
+        for word in found[:MAX_HOMOPHONES]:
+            tree.insert(list(spelling), word, model.unigrams[word] / LN10)
     tree.smear(SmearingMode.MAX)
-    return tree
+    return CTCTree(tree, _load_kenlm(model))
+
+
+def _load_kenlm(model: WordModel) -> Any:
+    try:
+        with _silent_stderr():
+            return KenLM(str(model.arpa), Dictionary(list(model.words)))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{model.arpa} is not a language model that KenLM reads ({reason}); build it again.") from None
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep KenLM's progress bar, which is written below Python, off the screen; its errors are exceptions."""
+    kept = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 class CTCWordSearch:
     """Searches one trial at a time, with one lexicon and one choice of weights."""
 
-    def __init__(self, model: WordModel, tree: Any, settings: WordSearchConfig, nbest: int) -> None:
+    def __init__(self, model: WordModel, tree: CTCTree, settings: WordSearchConfig, nbest: int) -> None:
         self._model = model
         self._settings = settings
         self._nbest = nbest
@@ -47,7 +96,7 @@ class CTCWordSearch:
             criterion_type=CriterionType.CTC,
         )
         no_unknown = -1
-        self._decoder = LexiconDecoder(options, tree, model.lm, SILENCE, BLANK, no_unknown, [], False)
+        self._decoder = LexiconDecoder(options, tree.trie, tree.lm, SILENCE, BLANK, no_unknown, [], False)
 
     def __call__(self, log_probs: NDArray[np.floating]) -> list[WordHypothesis]:
         """Search one trial, log_probs (S, V); an empty list where no path through the lexicon fits into S frames."""

@@ -1,74 +1,100 @@
-"""N-gram language models of words: interpolated Kneser-Ney estimates, written as an ARPA file.
+"""Estimates n-gram models: interpolated Kneser-Ney with a discount for each order.
 
-Counts and discounts are kaldingram's; Chen and Goodman 1998, An empirical study of smoothing techniques for language
-modeling, section 2.8, gives the interpolated form, which a small corpus needs: where most n-grams were seen once, the
-backed-off form of kaldingram gives them less than what was never seen.
+Chen and Goodman 1998, An empirical study of smoothing techniques for language modeling, section 2.8. An n-gram below
+the highest order counts as often as different words stand before it; one that begins with <s>, before which nothing
+stands, as often as it was seen.
 """
 
-import io
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stderr
 from pathlib import Path
 
-from kaldingram.train import NgramCounts
+import numpy as np
+from numpy.typing import NDArray
 
 from mode_ssm.errors import InputError
-from mode_ssm.files import replacing
+from mode_ssm.language.arpa import LN10, BackoffModel, NGrams
+from mode_ssm.language.arpa_writing import save_arpa
+from mode_ssm.language.corpus import FIRST, Corpus
+from mode_ssm.language.counting import Counted, Ints, count_longer, count_words
 
-UNKNOWN = "<unk>"
-MIN_ORDER, MAX_ORDER = 2, 5  # KenLM reads no unigram model
-_MAX_DISCOUNT = 0.9  # a corpus without any n-gram seen twice would otherwise give all n-grams seen once no mass
+MIN_ORDER, MAX_ORDER = 2, 5
+_LOWEST, _HIGHEST = 0.1, 0.9  # discounts of a corpus whose n-grams were all seen often, or all once
 _LEAST_LEFT = 1e-9  # so that its logarithm can be written
+_LOG_ZERO = -99 * LN10  # what ARPA files write for the logarithm of 0
+
+Floats = NDArray[np.float64]
 
 
-def write_arpa(sentences: Iterable[Sequence[str]], vocabulary: frozenset[str], order: int, path: Path) -> None:
-    """Estimate a model of the sentences; words outside the vocabulary count as <unk>.
+def estimate(tokens: NDArray[np.int32], words: tuple[str, ...], order: int) -> BackoffModel:
+    """Estimate a model of sentences: word numbers, each sentence between <s> (word 0) and </s> (word 1).
 
     Raises:
-        InputError: on an order outside 2 to 5, or without any sentence.
+        InputError: on an order outside 2 to 5, without any sentence, or where every sentence is shorter than an n-gram.
     """
     if not MIN_ORDER <= order <= MAX_ORDER:
         raise InputError(f"order={order} is not possible; an n-gram has {MIN_ORDER} to {MAX_ORDER} words.")
-    counts = NgramCounts(order)
-    longest = 0
-    for words in sentences:
-        if words:
-            counts.add_raw_counts_from_line(" ".join(word if word in vocabulary else UNKNOWN for word in words))
-            longest = max(longest, len(words))
-    if not longest:
+    if not len(tokens):
         raise InputError("There is no sentence to make a language model of; give text=FILE or transcripts=true.")
-    if longest + 2 < order:
-        raise InputError(f"order={order} is longer than every sentence; set order={longest + 2} or lower.")
-    with redirect_stderr(io.StringIO()):  # of progress bars
-        counts.cal_discounting_constants()
-        counts.d = [min(discount, _MAX_DISCOUNT) for discount in counts.d]
-        counts.cal_f()
-    _interpolate(counts)
-    _make_unknown_a_unigram(counts)
-    with replacing(path) as beside, redirect_stderr(io.StringIO()), beside.open("w", encoding="ascii") as file:
-        counts.print_as_arpa(fout=file)
+    longest = int(np.diff(np.flatnonzero(tokens == 0), append=len(tokens)).max())
+    if longest < order:
+        raise InputError(f"order={order} is longer than every sentence; set order={longest} or lower.")
+    width = len(words)
+    orders: list[NGrams] = []
+    below, counted = None, count_words(tokens, width)
+    probs: Floats = np.zeros(0)
+    for size in range(1, order + 1):
+        longer = count_longer(counted, tokens, width, size + 1) if size < order else None
+        parents = counted.keys // width  # of order 1: the empty history
+        shares = _discounted(_effective_counts(counted, longer, tokens), parents, _discount(counted) if below else 0.0)
+        left = np.maximum(1.0 - np.bincount(parents, shares), _LEAST_LEFT)
+        if below is not None:
+            shares += left[parents] * probs[below.at[counted.places + 1]]
+            orders[-1].backoffs[np.unique(parents)] = np.log(left[np.unique(parents)])
+        orders.append(_ngrams(counted, tokens, size, shares))
+        if longer is not None:
+            below, counted, probs = counted, longer, shares
+    return BackoffModel(words, tuple(orders))
 
 
-def _interpolate(counts: NgramCounts) -> None:
-    """Turn discounted shares f into p(w | h) = f(w | h) + g(h) p(w | h'), g being what the discounts of h left over.
+def _discount(counted: Counted) -> float:
+    """n1 / (n1 + 2 n2), of the numbers of n-grams that were seen once and twice."""
+    once, twice = (int(np.count_nonzero(counted.counts == times)) for times in (1, 2))
+    if once + twice == 0:
+        return _LOWEST
+    return min(max(_LOWEST, once) / (once + 2 * twice), _HIGHEST)
 
-    h' is h without its first word; g(h) is written as the back-off weight of h.
+
+def _effective_counts(counted: Counted, longer: Counted | None, tokens: NDArray[np.int32]) -> Ints:
+    """How many different words stand before each n-gram; of the highest order and after <s>, how often it was seen."""
+    if longer is None:
+        return counted.counts
+    before = np.bincount(counted.at[longer.places + 1], minlength=len(counted.keys))
+    if counted.at is tokens:
+        return before
+    return np.where(tokens[counted.places] == 0, counted.counts, before)
+
+
+def _discounted(counts: Ints, parents: Ints, discount: float) -> Floats:
+    """Each n-gram's share of what followed its first words, less the discount."""
+    totals = np.bincount(parents, counts)
+    shares: Floats = np.maximum(counts - discount, 0.0) / totals[parents]
+    return shares
+
+
+def _ngrams(counted: Counted, tokens: NDArray[np.int32], size: int, probs: Floats) -> NGrams:
+    words = tokens[counted.places[:, None] + np.arange(size)] if size > 1 else counted.keys[:, None].astype(np.int32)
+    with np.errstate(divide="ignore"):
+        log_probs = np.maximum(np.log(probs), _LOG_ZERO).astype(np.float32)
+    return NGrams(words, log_probs, np.zeros(len(probs), np.float32))
+
+
+def write_arpa(sentences: Iterable[Sequence[str]], vocabulary: frozenset[str], order: int, path: Path) -> None:
+    """Estimate a model of sentences and write it as an ARPA file; words outside the vocabulary count as <unk>.
+
+    Raises:
+        InputError: as `estimate`.
     """
-    for size, histories in enumerate(counts.counts):
-        for history, found in histories.items():
-            left = max(1.0 - sum(found.word_to_f.values()), _LEAST_LEFT)
-            if size > 0:
-                counts.counts[size - 1][history[:-1]].word_to_bow[history[-1]] = left
-                shorter = counts.counts[size - 1][history[1:]].word_to_f
-                for word, share in found.word_to_f.items():
-                    found.word_to_f[word] = share + left * shorter[word]
-            found.word_to_bow = dict.fromkeys(found.word_to_f)
-
-
-def _make_unknown_a_unigram(counts: NgramCounts) -> None:
-    """Readers of ARPA files want <unk>, also where every word is known; 0 is written as a log-probability of -99."""
-    unigrams = counts.counts[0][()]
-    if UNKNOWN not in unigrams.word_to_f:
-        unigrams.word_to_count[UNKNOWN] = 0
-        unigrams.word_to_f[UNKNOWN] = 0.0
-        unigrams.word_to_bow[UNKNOWN] = None
+    corpus, words = Corpus(), sorted(vocabulary)
+    for sentence in sentences:
+        corpus.add(sentence)
+    save_arpa(estimate(corpus.tokens(words), (*FIRST, *words), order), path)

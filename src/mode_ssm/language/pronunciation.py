@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
+from mode_ssm.labels import T15, Labels
 from mode_ssm.language.lexicon import Lexicon, Pronunciation
 from mode_ssm.language.spelling import add_s, guess_pronunciation
-from mode_ssm.phonemes import SILENCE
-from mode_ssm.scoring import normalise_sentence
+from mode_ssm.language.text import spoken_words
 
 
 class Pronounced(NamedTuple):
@@ -16,61 +16,52 @@ class Pronounced(NamedTuple):
     guessed: tuple[str, ...]  # words that no source knew, in the order given
 
 
-def lexicon_of_transcripts(transcripts: Iterable[tuple[str, Sequence[int]]]) -> Lexicon:
-    """Read pronunciations off labelled sentences; a sentence whose | do not match its words is left out.
+def lexicon_of_transcripts(transcripts: Iterable[tuple[str, Sequence[int]]], labels: Labels = T15) -> Lexicon:
+    """Read pronunciations off labelled sentences; a sentence whose boundaries do not match its words is left out.
 
     transcripts pair a sentence with its label ids. The most frequent pronunciation of a word comes first.
     """
     counts: dict[str, Counter[Pronunciation]] = defaultdict(Counter)
-    for sentence, labels in transcripts:
-        words = normalise_sentence(sentence).split()
-        spoken = split_words(labels)
+    for sentence, said in transcripts:
+        words = spoken_words(sentence)
+        spoken = labels.words(said)
         if len(words) == len(spoken):
             for word, ids in zip(words, spoken, strict=True):
                 counts[word][ids] += 1
     return {word: tuple(ids for ids, _ in found.most_common()) for word, found in counts.items()}
 
 
-def split_words(labels: Sequence[int]) -> list[Pronunciation]:
-    """Cut label ids at | into words; empty ones are dropped.
-
-    >>> split_words([16, 3, 40, 21, 40])
-    [(16, 3), (21,)]
-    """
-    words: list[Pronunciation] = []
-    start = 0
-    for end, label in enumerate([*labels, SILENCE]):
-        if label == SILENCE:
-            if end > start:
-                words.append(tuple(labels[start:end]))
-            start = end + 1
-    return words
-
-
-def pronounce_words(words: Iterable[str], sources: Sequence[Lexicon]) -> Pronounced:
-    """Pronounce each normalised word by the first source that has it, by its parts, or by a guess.
+def pronounce_words(words: Iterable[str], sources: Sequence[Lexicon], labels: Labels = T15) -> Pronounced:
+    """Pronounce each word by the first source that has it, by its parts, or by a guess.
 
     Parts are those of well-known, and the word before 's or s' where it is a possessive.
+
+    Raises:
+        InputError: where a word must be guessed and the labels are not ARPAbet phonemes.
     """
     lexicon: Lexicon = {}
     guessed = []
     for word in words:
-        found = _look_up(word, sources)
+        found = _look_up(word, sources, labels)
         if not found:
             guessed.append(word)
-            found = (guess_pronunciation(word),)
+            found = (tuple(labels.ids(guess_pronunciation(word))),)
         lexicon[word] = found
     return Pronounced(lexicon, tuple(guessed))
 
 
-def _look_up(word: str, sources: Sequence[Lexicon]) -> tuple[Pronunciation, ...]:
+def _look_up(word: str, sources: Sequence[Lexicon], labels: Labels) -> tuple[Pronunciation, ...]:
     for source in sources:
         if word in source:
             return source[word]
     if "-" in word.strip("-"):
-        parts = [_look_up(part, sources)[:2] for part in word.split("-") if part]
+        parts = [_look_up(part, sources, labels)[:2] for part in word.split("-") if part]
         return tuple(sum(choice, ()) for choice in product(*parts))
     if word.endswith(("'s", "s'")) and len(word) > 2:
-        owner = _look_up(word[:-2] if word.endswith("'s") else word[:-1], sources)
-        return tuple(add_s(ids) for ids in owner) if word.endswith("'s") else owner
+        owner = _look_up(word[:-2] if word.endswith("'s") else word[:-1], sources, labels)
+        return tuple(_add_s(ids, labels) for ids in owner) if word.endswith("'s") else owner
     return ()
+
+
+def _add_s(ids: Pronunciation, labels: Labels) -> Pronunciation:
+    return tuple(labels.ids(add_s([labels.symbols[number] for number in ids])))

@@ -1,11 +1,11 @@
-"""A guess at how an English word sounds, from its letters alone: the last resort for words in no dictionary.
+"""A guess at how an English word sounds, from its letters alone: the last resort where there is no dictionary.
 
 Ordered letter-to-sound rules; the first that matches at a place is taken, and the place moves past its letters.
+Phonemes are ARPAbet symbols.
 """
 
 import re
-
-from mode_ssm.phonemes import to_ids
+from collections.abc import Sequence
 
 # Each rule: letters, with look-around where a neighbour decides (^ is the word's start, $ its end), = their phonemes.
 _RULES = """
@@ -44,40 +44,39 @@ s=EH S  t=T IY  v=V IY  w=D AH B AH L Y UW  x=EH K S  z=Z IY
 """
 
 
-def _parse(rules: str) -> list[tuple[re.Pattern[str], tuple[int, ...]]]:
+def _parse(rules: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
     entries = [entry.strip().rpartition("=") for line in rules.splitlines() for entry in line.split("  ")]
-    return [(re.compile(letters), tuple(to_ids(sounds))) for letters, _, sounds in entries if letters]
+    return [(re.compile(letters), tuple(sounds.split())) for letters, _, sounds in entries if letters]
 
 
 _COMPILED = _parse(_RULES)
 _COMPILED_LETTERS = _parse(_LETTERS)
-_SIBILANTS = frozenset(to_ids("S Z SH ZH CH JH"))
-_VOICELESS = frozenset(to_ids("P T K F TH"))
+_SIBILANTS = frozenset("S Z SH ZH CH JH".split())
+_VOICELESS = frozenset("P T K F TH".split())
 
 
-def guess_pronunciation(word: str) -> tuple[int, ...]:
+def guess_pronunciation(word: str) -> tuple[str, ...]:
     """Sound out a word; characters other than a-z are silent, and a word of silent letters only is spoken as AH.
 
-    >>> from mode_ssm.phonemes import to_symbols
-    >>> to_symbols(guess_pronunciation("night")), to_symbols(guess_pronunciation("shelled"))
+    >>> " ".join(guess_pronunciation("night")), " ".join(guess_pronunciation("shelled"))
     ('N AY T', 'SH EH L D')
     """
     letters = re.sub("[^a-z]", "", word.lower())
     if re.search("[^aisu]s$", letters) and len(letters) > 2:
         return add_s(guess_pronunciation(letters[:-1]))
     rules = _COMPILED if re.search("[aeiouy]", letters) else _COMPILED_LETTERS  # TV is spelled out
-    sounds: list[int] = []
+    sounds: list[str] = []
     place = 0
     while place < len(letters):
-        matches = ((pattern.match(letters, place), ids) for pattern, ids in rules)
-        match, ids = next((match, ids) for match, ids in matches if match)
-        sounds += ids
+        matches = ((pattern.match(letters, place), symbols) for pattern, symbols in rules)
+        match, symbols = next((match, symbols) for match, symbols in matches if match)
+        sounds += symbols
         place = match.end()
-    return tuple(sounds) or tuple(to_ids("AH"))
+    return tuple(sounds) or ("AH",)
 
 
-def add_s(sounds: tuple[int, ...]) -> tuple[int, ...]:
+def add_s(sounds: Sequence[str]) -> tuple[str, ...]:
     """Sound of a word with the s of a plural, a verb or a possessive."""
     if sounds[-1] in _SIBILANTS:
-        return (*sounds, *to_ids("IH Z"))
-    return (*sounds, *to_ids("S" if sounds[-1] in _VOICELESS else "Z"))
+        return (*sounds, "IH", "Z")
+    return (*sounds, "S" if sounds[-1] in _VOICELESS else "Z")

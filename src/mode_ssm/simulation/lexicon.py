@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from mode_ssm.dictionary import read_dictionary
 from mode_ssm.errors import InputError
 from mode_ssm.phonemes import SILENCE, to_ids
 
@@ -10,33 +11,22 @@ Lexicon = dict[str, tuple[int, ...]]
 
 LEXICON = Path(__file__).with_name("lexicon.txt")
 
-_VARIANT = re.compile(r"\(\d+\)$")  # CMU writes further pronunciations as READ(1)
-
 
 def read_lexicon(path: Path) -> Lexicon:
-    """Read a dictionary in CMU format: `WORD  PH OW1 N`, comments behind `;;;` or `#`. The first pronunciation counts.
+    """Read a dictionary in CMU format; the first pronunciation of a word counts.
 
     Raises:
         InputError: on a missing file or a line that holds no pronunciation.
     """
-    try:
-        text = path.read_text(encoding="latin-1")
-    except OSError as error:
-        raise InputError(
-            f"The lexicon {path} cannot be read ({error.strerror}); set lexicon to a dictionary."
-        ) from error
     lexicon: Lexicon = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        word, *phonemes = line.partition(" #")[0].split() or [""]
-        if not word or word.startswith((";;;", "##")):
-            continue
+    for place, word, symbols in read_dictionary(path):
         try:
-            ids = tuple(to_ids(phonemes))
+            ids = tuple(to_ids(symbols))
         except InputError as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
+            raise InputError(f"{place}: {error}") from None
         if not ids or SILENCE in ids:
-            raise InputError(f"{path}, line {number}: '{line}' is not a word and its phonemes (HELLO  HH AH0 L OW1).")
-        lexicon.setdefault(_VARIANT.sub("", word).upper(), ids)
+            raise InputError(f"{place}: '{word}' is not a word and its phonemes (HELLO  HH AH0 L OW1).")
+        lexicon.setdefault(word.upper(), ids)
     return lexicon
 
 
