@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from mode_ssm.config import (
+    CombineConfig,
     DecodeConfig,
     EvaluateConfig,
     InspectConfig,
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     lm = commands.add_parser("lm", help="lm build makes a language model and a lexicon")
     _add_command(lm.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser), "build", LM_BUILD)
     _add_report(commands)
+    _add_combine(commands)
     score = commands.add_parser("score", help="print the error rate between two columns of a CSV as JSON")
     score.add_argument("file", type=Path, help="a CSV with a header")
     score.add_argument("--reference", required=True, help="the column with what was said")
@@ -115,6 +117,23 @@ def _add_report(commands: "argparse._SubParsersAction[Any]") -> None:
     entry.set_defaults(run=_report)
 
 
+def _add_combine(commands: "argparse._SubParsersAction[Any]") -> None:
+    entry = commands.add_parser(
+        "combine",
+        help="join the words of several runs or systems into one sentence a trial",
+        description="Join the words of several runs or systems into one sentence a trial.",
+        epilog=settings_help(CombineConfig),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    entry.add_argument(
+        "words",
+        nargs="+",
+        metavar="FILE",
+        help="hypotheses.csv or nbest.jsonl of mode-ssm decode, or lines of id and words; and settings as KEY=VALUE",
+    )
+    entry.set_defaults(run=_combine)
+
+
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         config: object = read_settings(command.schema, options.settings)
@@ -139,6 +158,14 @@ def _report(options: argparse.Namespace) -> None:
     if not runs:
         raise InputError("report needs a run folder that `mode-ssm train` wrote; name one, or several to compare.")
     print(f"Written: {report(runs, read_settings(ReportConfig, settings))}")
+
+
+def _combine(options: argparse.Namespace) -> None:
+    from mode_ssm.commands.combine import combine
+
+    files = [word for word in options.words if "=" not in word or Path(word).is_file()]
+    settings = [word for word in options.words if word not in files]
+    combine(files, read_settings(CombineConfig, settings))
 
 
 def _score(options: argparse.Namespace) -> None:

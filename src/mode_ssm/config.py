@@ -515,6 +515,17 @@ class TuneConfig:
 
 
 @dataclass
+class CombineConfig:
+    """`mode-ssm combine FILE ...`: hypotheses of several systems to one sentence a trial."""
+
+    out: str = MISSING  # the folder to write: hypotheses.csv, combine.json
+    learn: bool = False  # learn the systems' weights from the trials whose sentences the files have
+    weights: str | None = None  # a combine.json whose weights are used
+    score_weight: float = 0.3  # of the scores in an n-best, when a system's vote is spread over it
+    candidates: int = 60  # sentences put together from all systems, a trial
+
+
+@dataclass
 class SubmitConfig:
     """`mode-ssm submit`: write the competition's CSV from decoded hypotheses, or check one."""
 
