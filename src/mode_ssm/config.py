@@ -514,15 +514,15 @@ class TuneConfig:
     decode_workers: int = setting(0, "ctc: that search; 0 = this one", unit="processes", low=0)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CombineConfig:
     """`mode-ssm combine FILE ...`: hypotheses of several systems to one sentence a trial."""
 
-    out: str = MISSING  # the folder to write: hypotheses.csv, combine.json
-    learn: bool = False  # learn the systems' weights from the trials whose sentences the files have
-    weights: str | None = None  # a combine.json whose weights are used
-    score_weight: float = 0.3  # of the scores in an n-best, when a system's vote is spread over it
-    candidates: int = 60  # sentences put together from all systems, a trial
+    out: str = required("the folder to write: hypotheses.csv, combine.json", path=True)
+    learn: bool = setting(False, "learn the systems' weights from the trials whose sentences the files have")
+    weights: str | None = setting(None, "a combine.json whose weights are used", path=True)
+    score_weight: float = setting(0.3, "of the scores in an n-best, when a system's vote is spread over it", low=0.0)
+    candidates: int = setting(60, "put together from all systems, a trial", unit="sentences", low=1)
 
 
 @dataclass

@@ -147,7 +147,7 @@ def test_files_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_an_nbest_spreads_its_vote(tmp_path: Path) -> None:
     files = write_systems(tmp_path)[2:]
-    trials = join_systems(files, [read_decoded(path) for path in files], CombineConfig(score_weight=0.5))
+    trials = join_systems(files, [read_decoded(path) for path in files], CombineConfig(out="out", score_weight=0.5))
     found = {choice.words: choice for choice in trials[1].choices}
     share = 1 / (1 + np.exp(-1.0))
     assert found["ab", "ah"].whole == pytest.approx(share / 2)
