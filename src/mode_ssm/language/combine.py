@@ -65,10 +65,10 @@ def learn_weights(trials: Sequence[tuple[Words, Sequence[Candidate]]]) -> System
         optimizer.zero_grad()
         shares = (features @ weights).masked_fill(~there, _SPOILED).softmax(dim=1)
         total = (shares * errors).sum() + _PRIOR / 2 * (weights - prior).square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return total
 
-    optimizer.step(loss)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     learnt = weights.detach().tolist()
     return SystemWeights(tuple(learnt[:-1]), learnt[-1])
 
