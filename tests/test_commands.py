@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mode_ssm
 from mode_ssm.cli import main
 from mode_ssm.training.run_folder import read_metrics
 from tests.data.files import make_trial, write_session
@@ -134,7 +135,10 @@ def test_sessions_that_were_not_trained_on_are_named(trained, tmp_path, capsys):
 
 
 WRONG = {
-    "no command": ([], "arguments are required: COMMAND"),
+    "a path where none stands alone": (["train", "nowhere"], "settings are written key=value"),
+    "two paths": (["evaluate", "a", "b"], "checkpoint is given twice; name one path"),
+    "a path alone and named": (["inspect", "a", "data.data_root=b"], "data.data_root is given twice"),
+    "a path alone": (["inspect", "nowhere"], "data.data_root=nowhere does not exist"),
     "unknown command": (["trian"], "invalid choice: 'trian'"),
     "unknown setting": (["train", "data.root=x"], "did you mean data.data_root?"),
     "setting of another choice": (
@@ -155,6 +159,13 @@ WRONG = {
     "score without columns": (["score", "x.csv"], "arguments are required: --reference"),
     "no block list": (["evaluate", "checkpoint=x", "corpus_csv=nowhere"], "corpus_csv=nowhere cannot be read"),
 }
+
+
+def test_without_a_command_there_is_help_and_the_version_is_told(capsys):
+    assert status([]) == 0
+    assert "usage: mode-ssm" in capsys.readouterr().out
+    assert status(["--version"]) == 0
+    assert capsys.readouterr().out == f"mode-ssm {mode_ssm.__version__}\n"
 
 
 @pytest.mark.parametrize("name", WRONG)

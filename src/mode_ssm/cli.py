@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from mode_ssm import __version__
 from mode_ssm.config import (
     CombineConfig,
     DecodeConfig,
@@ -35,19 +36,27 @@ class Command(NamedTuple):
     schema: type
     run: str
     purpose: str
+    path: str = ""  # the setting that a path alone, without key=, is for
 
 
 COMMANDS = {
     "simulate": Command(SimulateConfig, "simulation:simulate", "write simulated recordings in the T15 layout"),
     "inspect": Command(
-        InspectConfig, "commands.inspect:inspect", "say what a data root holds and what is wrong, or draw it"
+        InspectConfig,
+        "commands.inspect:inspect",
+        "say what a data root holds and what is wrong, or draw it",
+        "data.data_root",
     ),
     "train": Command(TrainConfig, "training.loop:train", "train a network in stages: CTC alone, then CTC and RNN-T"),
     "evaluate": Command(
-        EvaluateConfig, "commands.evaluate:evaluate", "decode a labelled split and print its error rates"
+        EvaluateConfig, "commands.evaluate:evaluate", "decode a labelled split and print its error rates", "checkpoint"
     ),
-    "decode": Command(DecodeConfig, "commands.decode:decode", "decode a split to words with a language model"),
-    "tune": Command(TuneConfig, "commands.tune:tune", "search the weights of word decoding on a labelled split"),
+    "decode": Command(
+        DecodeConfig, "commands.decode:decode", "decode a split to words with a language model", "checkpoint"
+    ),
+    "tune": Command(
+        TuneConfig, "commands.tune:tune", "search the weights of word decoding on a labelled split", "checkpoint"
+    ),
     "submit": Command(SubmitConfig, "commands.submit:submit", "write the competition's CSV, or check one"),
 }
 LM_BUILD = Command(LmConfig, "commands.lm_build:build", "make an n-gram model and a lexicon from text and transcripts")
@@ -61,7 +70,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; wrong input ends with one sentence on stderr and status 2."""
     try:
-        options = _parser().parse_args(arguments)
+        arguments = sys.argv[1:] if arguments is None else arguments
+        options = _parser().parse_args(arguments or ["--help"])
         sys.exit(options.run(options) or 0)
     except InputError as error:
         print(f"mode-ssm: {' '.join(str(error).split())}", file=sys.stderr)
@@ -73,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="mode-ssm", description="Brain recordings of attempted speech to phonemes and words.")
+    parser.add_argument("--version", action="version", version=f"mode-ssm {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     demo = commands.add_parser("demo", help="simulate, train and show what was learnt: about three minutes")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder of the data and the run; default: demo")
@@ -101,7 +112,8 @@ def _add_command(commands: "argparse._SubParsersAction[Any]", name: str, command
         epilog=settings_help(command.schema),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    entry.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings, listed below")
+    alone = f"; a path alone is {command.path}" if command.path else ""
+    entry.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=f"settings, listed below{alone}")
     entry.set_defaults(run=_with_settings(command))
 
 
@@ -136,12 +148,24 @@ def _add_combine(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
-        config: object = read_settings(command.schema, options.settings)
+        config: object = read_settings(command.schema, _named_path(command, options.settings))
         module, function = command.run.split(":")
         status = getattr(import_module(f"mode_ssm.{module}"), function)(config)
         return status if isinstance(status, int) else 0
 
     return run
+
+
+def _named_path(command: Command, words: Sequence[str]) -> list[str]:
+    """`RUN` -> `checkpoint=RUN`, for the one word that is a path alone."""
+    paths = [word for word in words if command.path and word[:1] not in ("-", "+") and _is_path(word)]
+    if len(paths) > 1 or (paths and any(word.startswith(f"{command.path}=") for word in words)):
+        raise InputError(f"{command.path} is given twice; name one path, besides settings as key=value.")
+    return [f"{command.path}={word}" if word in paths else word for word in words]
+
+
+def _is_path(word: str) -> bool:
+    return "=" not in word or Path(word).exists()
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -153,7 +177,7 @@ def _demo(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from mode_ssm.commands.report import report
 
-    runs = [word for word in options.words if "=" not in word or Path(word).is_dir()]
+    runs = [word for word in options.words if _is_path(word)]
     settings = [word for word in options.words if word not in runs]
     if not runs:
         raise InputError("report needs a run folder that `mode-ssm train` wrote; name one, or several to compare.")

@@ -47,6 +47,18 @@ for _tag in ("null", "bool", "int", "float", "timestamp"):  # where someone writ
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _scalar)
 
 
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
+    pass
+
+
+def _escaped(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Line breaks of every kind as escapes: PyYAML reads some of them back as others."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _escaped)
+
+
 def parse(text: str, origin: str) -> Tree:
     """Read YAML.
 
@@ -65,7 +77,7 @@ def parse(text: str, origin: str) -> Tree:
 
 def dump_settings(config: object) -> str:
     """The YAML that `settings_from_file` reads."""
-    text: str = yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True, width=2**31)
+    text: str = yaml.dump(_plain(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)
     return text
 
 
