@@ -1,20 +1,24 @@
-"""A network as it was trained, rebuilt from its checkpoint, and what it makes of the trials of a split."""
+"""A network as it was trained, rebuilt from its checkpoint, and what it makes of the trials of a split.
+
+What reads a split (HDF5, loaders, a progress bar) is imported when one is read, for a network alone needs none of it.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import DataConfig
 from mode_ssm.config import Decoder as Head
-from mode_ssm.data import Problem, TrialDataset, open_split, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import Encoded, ModeSSM, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+
+if TYPE_CHECKING:
+    from mode_ssm.data import Problem, TrialDataset
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,7 @@ class Recogniser:
     def heads(self) -> tuple[Head, ...]:
         """Those that the checkpoint's stages, up to its own, have trained."""
         stages = self.checkpoint.config.training.stages[: self.checkpoint.position.stage + 1]
-        weights = [{"ctc": stage.ctc_weight, "rnnt": stage.rnnt_weight} for stage in stages if stage.epochs]
-        trained = {name for of_stage in weights for name, weight in of_stage.items() if weight > 0}
+        trained = {name for stage in stages if stage.epochs for name, weight in stage.weights.items() if weight > 0}
         return tuple(head for head in Head if head.value in trained)
 
     def head(self, name: Head | str | None) -> Head:
@@ -53,8 +56,10 @@ class Recogniser:
     def session_index(self) -> dict[str, int]:
         return {session: index for index, session in enumerate(self.checkpoint.sessions)}
 
-    def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> TrialDataset:
+    def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> "TrialDataset":
         """A split of a data root, checked against this network; `labelled` as of open_split."""
+        from mode_ssm.data import open_split
+
         config = self.checkpoint.config
         dataset = open_split(
             data,
@@ -68,13 +73,18 @@ class Recogniser:
 
     @torch.no_grad()
     def encode(
-        self, dataset: TrialDataset, *, batch_size: int, num_workers: int, on_problem: Callable[[Problem], None]
+        self, dataset: "TrialDataset", *, batch_size: int, num_workers: int, on_problem: Callable[["Problem"], None]
     ) -> Iterator[tuple[Batch, Encoded]]:
         """Every good trial once, encoded, in batches of like length.
 
         Raises:
             InputError: where there is none.
         """
+        from rich.console import Console
+        from rich.progress import track
+
+        from mode_ssm.data import read_batches, sequential_batches
+
         plan = sequential_batches(dataset.entries, batch_size)
         batches = read_batches(
             dataset, plan, session_index=self.session_index, num_workers=num_workers, on_problem=on_problem
@@ -88,7 +98,7 @@ class Recogniser:
             trials = f"{len(dataset)} {dataset.entries[0].key.split} trials"
             raise InputError(f"None of the {trials} could be decoded; mode-ssm inspect says what is wrong with them.")
 
-    def introduce(self, dataset: TrialDataset) -> None:
+    def introduce(self, dataset: "TrialDataset") -> None:
         """Name on stderr what was left out of a split on opening it, and which of its sessions are unknown."""
         for problem in dataset.problems:
             say_left_out(problem)
@@ -96,11 +106,13 @@ class Recogniser:
             _say(f"{session} was not trained on: it is decoded as an unknown session.")
 
 
-def say_left_out(problem: Problem) -> None:
+def say_left_out(problem: "Problem") -> None:
     _say(f"Leaving out: {problem}")
 
 
 def _say(sentence: str) -> None:
+    from rich.console import Console
+
     Console(stderr=True, soft_wrap=True).print(sentence, markup=False)
 
 
