@@ -27,7 +27,7 @@ from mode_ssm.commands.lm_build import build
 from mode_ssm.config import LmConfig, WordSearchConfig
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.labels import T15
-from mode_ssm.language.ctc_search import CTCWordSearch, build_ctc_tree
+from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.lexicon import read_lexicon
 from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.transducer_search import TransducerWordSearch
@@ -45,7 +45,7 @@ def measure(folder: Path, decoder: str, trials: int) -> dict[str, Any]:
     before = peak_mb()
     start = time.process_time()
     model = load_word_model(folder)
-    tree: Any = build_ctc_tree(model) if decoder == "ctc" else build_tree(model)
+    tree = build_tree(model)
     load_s = time.process_time() - start
     said, scores = spoken(folder, model, trials)
     start = time.process_time()
@@ -81,7 +81,7 @@ def search(decoder: str, model: WordModel, tree: Any, scores: list[np.ndarray]) 
     settings = WordSearchConfig(internal_lm_weight=0.0)
     if decoder == "ctc":
         find = CTCWordSearch(model, tree, settings, nbest=1)
-        return [list(find(trial)[0].words) for trial in scores]
+        return [list(found.words) for found, *_ in find(scores)]
     joint = TransducerWordSearch(model, tree, settings, nbest=1)
     result = []
     for trial in scores:

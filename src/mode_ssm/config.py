@@ -438,12 +438,18 @@ class WordDecoder(StrEnum):
     joint = "joint"  # the transducer's hypotheses with CTC prefix scores added
 
 
+class Merge(StrEnum):
+    max = "max"  # a sentence is worth its best path
+    sum = "sum"  # all its paths together
+
+
 @dataclass
 class WordSearchConfig:
     """Scores are natural logarithms. `mode-ssm tune` finds the weights."""
 
     ctc_beam_size: int = setting(100, unit="hypotheses", low=1)
     rnnt_beam_size: int = setting(16, "rnnt, joint", unit="hypotheses", low=1)
+    merge: Merge = setting(Merge.max, "ctc: whether a sentence is worth its best path or all its paths together")
     beam_threshold: float = setting(20.0, "below the best at which a hypothesis is dropped", unit="nats", low=0)
     label_threshold: float = setting(
         8.0, "rnnt, joint: below a frame's best symbol at which a label is not tried", unit="nats", low=0

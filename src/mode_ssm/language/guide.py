@@ -10,7 +10,6 @@ from mode_ssm.decoding.ctc import Floats
 from mode_ssm.decoding.guide import Ending
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.trie import ROOT, PrefixTree
-from mode_ssm.phonemes import SILENCE
 
 
 class WordState(NamedTuple):
@@ -35,25 +34,29 @@ class WordGuide:
         return WordState(ROOT, (), self._model.start())
 
     def scores(self, state: WordState) -> Floats:
-        children = self._tree.children[state.node]
-        ahead = self._lm_weight * (self._tree.best[children] - self._tree.best[state.node])
-        result: Floats = np.where(children >= 0, ahead, -np.inf)
-        if children[SILENCE] >= 0:
-            result[SILENCE] = max(gain for gain, _ in self._words_ending(state, int(children[SILENCE])))
+        tree = self._tree
+        children = tree.children[tree.first_child[state.node] :][: tree.child_count[state.node]]
+        result: Floats = np.full(len(tree.labels), -np.inf)
+        result[tree.label[children]] = self._lm_weight * (tree.best[children] - tree.best[state.node])
+        if tree.word_count[state.node]:
+            result[tree.labels.boundary] = max(gain for gain, _ in self._words_ending(state))
         return result
 
     def extend(self, state: WordState, label: int) -> list[tuple[float, WordState]]:
-        child = int(self._tree.children[state.node, label])
-        if child < 0:
+        if label == self._tree.labels.boundary:
+            return self._words_ending(state)
+        children = self._tree.children[self._tree.first_child[state.node] :][: self._tree.child_count[state.node]]
+        here = children[self._tree.label[children] == label]
+        if not len(here):
             return []
-        if child in self._tree.words:
-            return self._words_ending(state, child)
+        child = int(here[0])
         gain = self._lm_weight * float(self._tree.best[child] - self._tree.best[state.node])
         return [(gain, state._replace(node=child))]
 
-    def _words_ending(self, state: WordState, node: int) -> list[tuple[float, WordState]]:
+    def _words_ending(self, state: WordState) -> list[tuple[float, WordState]]:
         readings = []
-        for word in self._tree.words[node]:
+        tree = self._tree
+        for word in tree.words[tree.first_word[state.node] :][: tree.word_count[state.node]].tolist():
             lm, score = self._model.score(state.lm, word)
             gain = self._lm_weight * (score - float(self._tree.best[state.node])) + self._word_score
             readings.append((gain, WordState(ROOT, (*state.words, word), lm)))

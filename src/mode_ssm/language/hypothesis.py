@@ -1,7 +1,10 @@
 """What a word search finds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from mode_ssm.language.history import NO_WORD
+from mode_ssm.language.segments import Ints
 
 
 class WordHypothesis(NamedTuple):
@@ -11,10 +14,23 @@ class WordHypothesis(NamedTuple):
     score: float  # what the search ranks by, all weights applied
     lm: float  # of the n-gram model, sentence end included, without its weight
     labels: tuple[int, ...]  # the phonemes found, with | after each word
+    frames: tuple[tuple[int, int], ...] = ()  # of each word: the encoder frames of its first and last label, | included
 
     @property
     def text(self) -> str:
         return " ".join(self.words)
+
+
+def read_hypothesis(path: Ints, score: float, lm: float, names: Sequence[str], boundary: int) -> WordHypothesis:
+    """A hypothesis from its emissions, (n, 3): label, frame and the word that ends there or NO_WORD."""
+    words, spans, start = [], [], None
+    for label, frame, word in path.tolist():
+        start = frame if start is None else start
+        if word != NO_WORD:
+            words.append(names[word])
+            spans.append((start, frame))
+        start = None if label == boundary else start
+    return WordHypothesis(tuple(words), float(score), float(lm), tuple(path[:, 0].tolist()), tuple(spans))
 
 
 def best_per_sentence(found: Iterable[WordHypothesis], nbest: int) -> list[WordHypothesis]:

@@ -15,16 +15,20 @@ from rich.progress import track
 
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.errors import InputError
-from mode_ssm.language.ctc_search import CTCWordSearch, build_ctc_tree
+from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import WordModel, load_word_model
+from mode_ssm.language.trie import build_tree
 from mode_ssm.processes import end_with_parent
+
+_TOGETHER = 16  # trials searched side by side
+_Found = list[list[WordHypothesis]]  # n-best, by trial
 
 
 class _Task(NamedTuple):
     settings: WordSearchConfig
     nbest: int
-    log_probs: NDArray[np.float32]
+    trials: Sequence[NDArray[np.float32]]  # side by side
 
 
 class _Loaded:
@@ -32,15 +36,15 @@ class _Loaded:
 
     def __init__(self, model: WordModel) -> None:
         self._model = model
-        self._tree = build_ctc_tree(model)
+        self._tree = build_tree(model)
         self._key: tuple[WordSearchConfig, int] | None = None
         self._search: CTCWordSearch | None = None
 
-    def run(self, task: _Task) -> list[WordHypothesis]:
+    def run(self, task: _Task) -> _Found:
         key = (task.settings, task.nbest)
         if self._search is None or key != self._key:
             self._key, self._search = key, CTCWordSearch(self._model, self._tree, *key)
-        return self._search(task.log_probs)
+        return self._search(task.trials)
 
 
 _loaded: _Loaded | None = None  # of a worker process
@@ -52,7 +56,7 @@ def _load_in_worker(folder: str) -> None:
     _loaded = _Loaded(load_word_model(folder))
 
 
-def _run_in_worker(task: _Task) -> list[WordHypothesis]:
+def _run_in_worker(task: _Task) -> _Found:
     assert _loaded is not None
     return _loaded.run(task)
 
@@ -62,11 +66,11 @@ class CTCWordPool:
 
     def __init__(self, model: WordModel, folder: str, workers: int) -> None:
         self._pool: ProcessPoolExecutor | None = None
-        self._map: Callable[[Iterable[_Task]], Iterator[list[WordHypothesis]]]
+        self._map: Callable[[Iterable[_Task]], Iterator[_Found]]
         if workers:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(workers, context, _load_in_worker, (folder,))
-            self._map = partial(self._pool.map, _run_in_worker, chunksize=4)
+            self._map = partial(self._pool.map, _run_in_worker)
         else:
             self._map = partial(map, _Loaded(model).run)
 
@@ -87,9 +91,9 @@ class CTCWordPool:
         Raises:
             InputError: where a worker process dies.
         """
-        tasks = [_Task(settings, nbest, trial) for trial in trials]
+        tasks = [_Task(settings, nbest, trials[at : at + _TOGETHER]) for at in range(0, len(trials), _TOGETHER)]
         try:
-            return list(_progress(self._map(tasks), len(tasks)))
+            return [found for some in _progress(self._map(tasks), len(tasks)) for found in some]
         except BrokenProcessPool:
             raise InputError(
                 "A decoding process ended, most likely for lack of memory (each holds the language model); lower "
@@ -97,7 +101,7 @@ class CTCWordPool:
             ) from None
 
 
-def _progress(found: Iterator[list[WordHypothesis]], total: int) -> Iterator[list[WordHypothesis]]:
+def _progress(found: Iterator[_Found], total: int) -> Iterator[_Found]:
     stderr = Console(stderr=True)
     yield from track(
         found, "searching words", total=total, console=stderr, transient=True, disable=not stderr.is_terminal

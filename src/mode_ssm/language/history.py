@@ -1,0 +1,51 @@
+"""Where the hypotheses of a beam come from: each label that was emitted, once, with the emission before it."""
+
+import numpy as np
+
+from mode_ssm.language.segments import Ints
+
+START = 0  # before the first label
+NO_WORD = -1
+
+
+class Backtrace:
+    """A tree of emissions in arrays that grow; a hypothesis holds the number of its last one."""
+
+    def __init__(self) -> None:
+        self._size = 1
+        self._columns = np.full((4, 1024), -1, dtype=np.int64)  # parent, label, frame, word
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, parent: Ints, label: Ints, frame: Ints, word: Ints) -> Ints:
+        """Emissions after others; the words that ended with them or NO_WORD. Gives their numbers."""
+        start, self._size = self._size, self._size + len(parent)
+        if self._size > self._columns.shape[1]:
+            more = np.full((4, max(self._size, self._columns.shape[1])), -1, dtype=np.int64)
+            self._columns = np.concatenate([self._columns, more], axis=1)
+        self._columns[:, start : self._size] = parent, label, frame, word
+        return np.arange(start, self._size)
+
+    def path(self, last: int) -> Ints:
+        """(n, 3) label, frame and word of each emission up to this one, the first first."""
+        places = []
+        while last != START:
+            places.append(last)
+            last = int(self._columns[0, last])
+        return self._columns[1:, places[::-1]].T
+
+    def keep(self, used: Ints) -> Ints:
+        """Forget what no emission in use comes from; the new number of each one in use."""
+        alive = np.zeros(self._size, dtype=np.bool_)
+        alive[START] = True
+        new = np.unique(used)
+        while len(new):
+            alive[new] = True
+            parents = np.unique(self._columns[0, new])
+            new = parents[(parents >= 0) & ~alive[parents]]
+        number = np.cumsum(alive) - 1
+        columns = self._columns[:, : self._size][:, alive]
+        columns[0, 1:] = number[columns[0, 1:]]
+        self._columns, self._size = columns, columns.shape[1]
+        return np.asarray(number[used])
