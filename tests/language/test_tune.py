@@ -25,7 +25,7 @@ def test_tuning_finds_the_lowest_and_goes_on_where_it_stopped(tmp_path: Path) ->
         seen.append(settings)
         return ErrorRate(substitutions=round(1000 * abs(settings.lm_weight - 1.5)), reference_length=1000)
 
-    config = TuneConfig(tries=6, decoder=WordDecoder.ctc)
+    config = TuneConfig(checkpoint="run", lm="lm", tries=6, decoder=WordDecoder.ctc)
     first = search_weights(objective, config, [config.search], tmp_path / "tune.db", "study")
     assert len(seen) == first.tries == 6
     assert seen[0] == config.search
@@ -41,7 +41,7 @@ def test_tuning_finds_the_lowest_and_goes_on_where_it_stopped(tmp_path: Path) ->
 
 def test_a_start_that_was_interrupted_is_tried_when_tuning_goes_on(tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="the optional package optuna is not installed")
-    config = TuneConfig(tries=3, decoder=WordDecoder.ctc)
+    config = TuneConfig(checkpoint="run", lm="lm", tries=3, decoder=WordDecoder.ctc)
     starting = [config.search, WordSearchConfig(lm_weight=1.25), WordSearchConfig(lm_weight=1.25)]
 
     def interrupted(settings: WordSearchConfig) -> ErrorRate:
@@ -80,7 +80,7 @@ def test_tune_keeps_weights_that_decode_uses(
 
 def test_joint_starts_from_what_was_tuned_for_the_transducer(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run" / "checkpoints" / "best.safetensors"
-    config, tuned = TuneConfig(decoder=WordDecoder.joint), WordSearchConfig(lm_weight=0.3)
+    config, tuned = TuneConfig(checkpoint="run", lm="lm", decoder=WordDecoder.joint), WordSearchConfig(lm_weight=0.3)
     assert starts(config, checkpoint) == [config.search]
     write_weights(tmp_path / "run" / "decoding" / "weights-rnnt.json", tuned, 0.1, "lm")
     alone, together = replace(tuned, ctc_weight=0.0), replace(tuned, ctc_weight=config.search.ctc_weight)
@@ -90,7 +90,7 @@ def test_joint_starts_from_what_was_tuned_for_the_transducer(tmp_path: Path) -> 
 
 def test_a_study_is_of_one_search_one_language_model_and_one_data_root(tmp_path: Path) -> None:
     (tmp_path / "lm.arpa").write_text("one")
-    config = TuneConfig(lm=str(tmp_path))
+    config = TuneConfig(checkpoint="run", lm=str(tmp_path))
     name = study_name(config, 5, 9)
     assert study_name(replace(config, search=WordSearchConfig(lm_weight=1.9), tries=99), 5, 9) == name
     others = [
@@ -131,7 +131,7 @@ def test_weights_are_kept_and_chosen(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert re.search(r"weights-rnnt\.json were tuned for lm=.*lm; for lm=larger, ", capsys.readouterr().out)
 
 
-BAD = ("3", '{"beam": 3}', '{"lm_weight": "1"}', '{"rnnt_beam_size": 2.5}', '{"lm_weight": true}')
+BAD = ("3", '{"beam": 3}', '{"lm_weight": "1"}', '{"rnnt_beam_size": 2.5}', '{"lm_weight": true}', '{"merge": "most"}')
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from mode_ssm.config import WordDecoder, WordSearchConfig
+from mode_ssm.config import Merge, WordDecoder, WordSearchConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 
@@ -43,11 +43,18 @@ def read_weights(path: Path) -> tuple[WordSearchConfig, str]:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not hold the weights of a word search ({error}); run mode-ssm tune.") from None
-    kinds = {f.name: type(f.default) for f in fields(WordSearchConfig)}
     for name, value in search.items() if isinstance(search, dict) else [("search", search)]:
-        if name not in kinds or isinstance(value, bool) or not isinstance(value, int | kinds[name]):
+        if not _is_setting(name, value):
             raise InputError(f"{path} has {name}={value!r}, which is no setting of the word search; run mode-ssm tune.")
-    return replace(WordSearchConfig(), **search), lm
+    merge = Merge(search.get("merge", Merge.max))
+    return replace(WordSearchConfig(), **{**search, "merge": merge}), lm
+
+
+def _is_setting(name: str, value: object) -> bool:
+    kinds = {f.name: type(f.default) for f in fields(WordSearchConfig)}
+    if name == "merge":
+        return value in list(Merge)
+    return name in kinds and not isinstance(value, bool) and isinstance(value, int | kinds[name])
 
 
 def choose_weights(
