@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mode_ssm.config import Direction, GRUEncoderConfig, SSMEncoderConfig
-from mode_ssm.models.depthwise import depthwise_conv
+from mode_ssm.models.convolution import depthwise_conv
 from mode_ssm.models.kinds import build_encoder
 from mode_ssm.models.ssm import split_mixed
 from mode_ssm.models.ssm_encoder import SSMEncoder

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from mode_ssm.config import Backend, Direction, GRUEncoderConfig, SSMEncoderConfig
 from mode_ssm.errors import InputError
 from mode_ssm.models.attention import LocalAttention
-from mode_ssm.models.depthwise import depthwise_conv
+from mode_ssm.models.convolution import depthwise_conv
 from mode_ssm.models.dropout import Dropout, ResidualDropout, keep_factors
 from mode_ssm.models.gru import GRUEncoder, reverse
 from mode_ssm.models.recompute import conv_silu, gated_projection

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import correlate1d
 
 from mode_ssm.config import PreprocessorConfig, SessionLayer, Smoothing
+from mode_ssm.models.convolution import cut_patches, project_patches
 from mode_ssm.models.masking import random_runs
-from mode_ssm.models.patches import cut_patches, project_patches
 from mode_ssm.models.preprocessor import Preprocessor, count_patches
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
@@ -40,13 +40,6 @@ def test_patches_equal_a_linear_layer_over_unfolded_frames(frames, patch, stride
     weights = torch.randn_like(plain)
     expected = torch.autograd.grad((plain * weights).sum(), inputs)
     torch.testing.assert_close(torch.autograd.grad((lean * weights).sum(), inputs), expected)
-
-
-def test_patches_of_many_trials_are_made_in_parts(monkeypatch):
-    inputs = torch.randn(5, 20, 3), torch.randn(4, 12), torch.randn(4)
-    whole = project_patches(*inputs, patch=4, stride=2)
-    monkeypatch.setattr("mode_ssm.models.parts._CPU_ELEMENTS", 250)
-    torch.testing.assert_close(project_patches(*inputs, patch=4, stride=2), whole)
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
 from mode_ssm.config import PreprocessorConfig, SessionLayer
+from mode_ssm.models.convolution import cut_patches, project_patches
 from mode_ssm.models.dropout import Dropout
 from mode_ssm.models.encoder import Frames
 from mode_ssm.models.masking import random_runs
-from mode_ssm.models.patches import cut_patches, project_patches
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
 from mode_ssm.models.softsign import softsign

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mode_ssm.models.depthwise import depthwise_conv
+from mode_ssm.models.convolution import depthwise_conv
 from mode_ssm.models.parts import parts
 
 EPS = 1e-5  # of the gated norm

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mode_ssm.batch import FRAME_MS
 from mode_ssm.config import Smoothing
-from mode_ssm.models.depthwise import depthwise_conv
+from mode_ssm.models.convolution import depthwise_conv
 
 
 class GaussianSmoothing(nn.Module):
