@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mode_ssm import config as config_module
-from mode_ssm.cli import COMMANDS, LM_BUILD
+from mode_ssm.cli import COMMANDS, LM_COMMANDS
 from mode_ssm.config import (
     CHOICES,
     Backend,
@@ -366,7 +366,7 @@ def test_every_setting_is_read_somewhere():
     assert not unread
 
 
-@pytest.mark.parametrize("schema", [command.schema for command in (*COMMANDS.values(), LM_BUILD)])
+@pytest.mark.parametrize("schema", [command.schema for command in (*COMMANDS.values(), *LM_COMMANDS.values())])
 def test_help_lists_every_setting(schema):
     text = settings_help(schema)
     needed = [f"{f.name}=X" for f in fields(schema) if f.default is f.default_factory is MISSING]

@@ -19,6 +19,9 @@ from mode_ssm.config import (
     EvaluateConfig,
     InspectConfig,
     LmConfig,
+    LmImportConfig,
+    LmInfoConfig,
+    LmPruneConfig,
     ReportConfig,
     SimulateConfig,
     SubmitConfig,
@@ -59,7 +62,16 @@ COMMANDS = {
     ),
     "submit": Command(SubmitConfig, "commands.submit:submit", "write the competition's CSV, or check one"),
 }
-LM_BUILD = Command(LmConfig, "commands.lm_build:build", "make an n-gram model and a lexicon from text and transcripts")
+LM_COMMANDS = {
+    "build": Command(
+        LmConfig, "commands.lm_build:build", "make an n-gram model and a lexicon from text and transcripts"
+    ),
+    "info": Command(LmInfoConfig, "commands.lm_info:info", "say what a language model holds", "lm"),
+    "prune": Command(LmPruneConfig, "commands.lm_prune:prune_model", "make a language model smaller", "lm"),
+    "import": Command(
+        LmImportConfig, "commands.lm_import:import_model", "make a folder from an ARPA file and a lexicon"
+    ),
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,8 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     for name, command in COMMANDS.items():
         _add_command(commands, name, command)
-    lm = commands.add_parser("lm", help="lm build makes a language model and a lexicon")
-    _add_command(lm.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser), "build", LM_BUILD)
+    lm = commands.add_parser("lm", help="build, describe, prune and import language models")
+    lm_commands = lm.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    for name, command in LM_COMMANDS.items():
+        _add_command(lm_commands, name, command)
     _add_report(commands)
     _add_combine(commands)
     score = commands.add_parser("score", help="print the error rate between two columns of a CSV as JSON")

@@ -432,6 +432,34 @@ class LmConfig:
     )
 
 
+@dataclass
+class LmInfoConfig:
+    """`mode-ssm lm info`."""
+
+    lm: str = required("a language model's folder", path=True)
+    text: str | None = setting(None, "a text file, or a pattern, whose perplexity is printed", path=True)
+
+
+@dataclass
+class LmPruneConfig:
+    """`mode-ssm lm prune`."""
+
+    lm: str = required("a language model's folder", path=True)
+    out: str = required("the folder to write", path=True)
+    threshold: float = setting(1e-8, "relative rise of perplexity below which an n-gram goes", low=0, high=1)
+
+
+@dataclass
+class LmImportConfig:
+    """`mode-ssm lm import`."""
+
+    arpa: str = required("an n-gram model in the ARPA format, perhaps .gz", path=True)
+    lexicon: str = required("lines of a word and its labels, perhaps with the word boundary at their end", path=True)
+    out: str = required("the folder to write", path=True)
+    tokens: str | None = setting(None, "a list of the symbols of the lexicon, one a line", path=True)
+    labels: str = setting("t15", "the set of labels: a YAML file, or t15", path=True)
+
+
 class WordDecoder(StrEnum):
     ctc = "ctc"
     rnnt = "rnnt"

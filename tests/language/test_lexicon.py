@@ -92,7 +92,7 @@ def test_the_first_source_wins_then_parts_then_a_guess() -> None:
     labels = {"tom": (ids("T AA M"),)}
     dictionary = {"tom": (ids("T OW M"),), "known": (ids("N OW N"),), "well": (ids("W EH L"), ids("W AH L"))}
     wanted = ["tom", "well-known", "tom's", "toms'", "zorp", "well-zorp"]
-    lexicon, guessed = pronounce_words(wanted, [labels, dictionary])
+    lexicon, guessed, _ = pronounce_words(wanted, [labels, dictionary])
     assert lexicon["tom"] == (ids("T AA M"),)
     assert lexicon["well-known"] == (ids("W EH L N OW N"), ids("W AH L N OW N"))
     assert lexicon["tom's"] == (ids("T AA M Z"),)

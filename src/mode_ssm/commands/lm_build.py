@@ -9,7 +9,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.labels import T15, Labels, labels_of
 from mode_ssm.language.corpus import FIRST, Corpus
 from mode_ssm.language.folder import STORE, SUMMARY, check_replaceable, write_folder
-from mode_ssm.language.lexicon import Lexicon, cmudict_lexicon, read_lexicon
+from mode_ssm.language.lexicon import Lexicon, cmudict_lexicon, lexicon_text, read_lexicon
 from mode_ssm.language.ngram import estimate
 from mode_ssm.language.ngram_store import map_store
 from mode_ssm.language.perplexity import measure
@@ -40,7 +40,9 @@ def build(config: LmConfig) -> None:
     counts = corpus.counts()
     vocabulary = _vocabulary(counts, transcripts, config)
     model = estimate(corpus.tokens(vocabulary), (*FIRST, *vocabulary), config.order)
-    pronounced = pronounce_words(vocabulary, _sources(config, transcripts, labels), labels)
+    dictionary = _dictionary(config.lexicon, labels)
+    sources = [lexicon_of_transcripts(transcripts, labels), dictionary or {}]
+    pronounced = pronounce_words(vocabulary, sources, labels, dictionary)
     said = sum(counts.values())
     summary = {
         "order": config.order,
@@ -48,8 +50,9 @@ def build(config: LmConfig) -> None:
         "text_words": said,
         "text_words_outside": said - sum(counts[word] for word in vocabulary),
         "guessed": pronounced.guessed,
+        "guessed_by": pronounced.guessed_by,
     }
-    write_folder(folder, model, pronounced.lexicon, labels, summary)
+    write_folder(folder, model, lexicon_text(pronounced.lexicon, labels), summary)
     print(f"{folder}: {len(vocabulary)} words, from {said} words of text.")
     _print_guesses(pronounced, labels)
     if held_out:
@@ -76,13 +79,10 @@ def text_files(pattern: str) -> list[Path]:
     return files
 
 
-def _sources(config: LmConfig, transcripts: list[Spoken], labels: Labels) -> list[Lexicon]:
-    """Where pronunciations are looked up, the first to have a word first."""
-    sources = [lexicon_of_transcripts(transcripts, labels)]
-    if config.lexicon is not None:
-        given = config.lexicon
-        sources.append(cmudict_lexicon(labels) if given == "cmudict" else read_lexicon(given, labels))
-    return sources
+def _dictionary(given: str | None, labels: Labels) -> Lexicon | None:
+    if given is None:
+        return None
+    return cmudict_lexicon(labels) if given == "cmudict" else read_lexicon(given, labels)
 
 
 def _sentences(files: list[Path], transcripts: list[Spoken]) -> Iterator[list[str]]:
@@ -105,7 +105,7 @@ def _vocabulary(counts: dict[str, int], transcripts: list[Spoken], config: LmCon
 
 
 def _print_guesses(pronounced: Pronounced, labels: Labels) -> None:
-    lexicon, guessed = pronounced
+    lexicon, guessed = pronounced.lexicon, pronounced.guessed
     if guessed:
         shown = ", ".join(f"{word} ({labels.text(lexicon[word][0])})" for word in guessed[:SHOWN])
         more = f" and {len(guessed) - SHOWN} more, listed in {SUMMARY}" if len(guessed) > SHOWN else ""

@@ -7,10 +7,8 @@ from shutil import rmtree
 from typing import Any
 
 from mode_ssm.errors import InputError
-from mode_ssm.labels import Labels
 from mode_ssm.language.arpa import BackoffModel
 from mode_ssm.language.arpa_writing import save_arpa
-from mode_ssm.language.lexicon import Lexicon, write_lexicon
 from mode_ssm.language.ngram_store import NGramStore
 
 ARPA, STORE, LEXICON, SUMMARY = "lm.arpa", "lm.ngram", "lexicon.txt", "lm.json"
@@ -30,9 +28,7 @@ def check_replaceable(folder: Path) -> None:
         raise InputError(f"{folder} is a file; give a folder as out.")
 
 
-def write_folder(
-    folder: Path, model: BackoffModel, lexicon: Lexicon, labels: Labels, summary: Mapping[str, Any]
-) -> None:
+def write_folder(folder: Path, model: BackoffModel, lexicon: str, summary: Mapping[str, Any]) -> None:
     """Write all files beside the folder, then put them in their places.
 
     Raises:
@@ -44,7 +40,7 @@ def write_folder(
         beside.mkdir(parents=True, exist_ok=True)
         save_arpa(model, beside / ARPA)
         NGramStore.of(model).save(beside / STORE)
-        write_lexicon(beside / LEXICON, lexicon, labels)
+        (beside / LEXICON).write_text(lexicon, encoding="utf-8")
         (beside / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
         folder.mkdir(exist_ok=True)
         for name in (ARPA, STORE, LEXICON, SUMMARY):

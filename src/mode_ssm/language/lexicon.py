@@ -51,10 +51,15 @@ def cmudict_lexicon(labels: Labels = T15) -> Lexicon:
     return {word.lower(): tuple(dict.fromkeys(tuple(labels.ids(p)) for p in found)) for word, found in entries.items()}
 
 
-def write_lexicon(path: Path, lexicon: Mapping[str, tuple[Pronunciation, ...]], labels: Labels = T15) -> None:
-    """Write words in alphabetical order, so that `read_lexicon` gives the same lexicon."""
+def lexicon_text(lexicon: Mapping[str, tuple[Pronunciation, ...]], labels: Labels = T15) -> str:
+    """Lines of words in alphabetical order, from which `read_lexicon` gives the same lexicon."""
     lines = []
     for word, variants in sorted(lexicon.items()):
         names = [word, *(f"{word}({index})" for index in range(1, len(variants)))]
         lines += [f"{name}  {labels.text(ids)}\n" for name, ids in zip(names, variants, strict=True)]
-    replace_text(path, "".join(lines))
+    return "".join(lines)
+
+
+def write_lexicon(path: Path, lexicon: Mapping[str, tuple[Pronunciation, ...]], labels: Labels = T15) -> None:
+    """Write `lexicon_text` to a file."""
+    replace_text(path, lexicon_text(lexicon, labels))

@@ -29,10 +29,8 @@ def estimate(tokens: NDArray[np.int32], words: tuple[str, ...], order: int) -> B
     """Estimate a model of sentences: word numbers, each sentence between <s> (word 0) and </s> (word 1).
 
     Raises:
-        InputError: on an order outside 2 to 5, without any sentence, or where every sentence is shorter than an n-gram.
+        InputError: without any sentence, or where every sentence is shorter than an n-gram.
     """
-    if not MIN_ORDER <= order <= MAX_ORDER:
-        raise InputError(f"order={order} is not possible; an n-gram has {MIN_ORDER} to {MAX_ORDER} words.")
     if not len(tokens):
         raise InputError("There is no sentence to make a language model of; give text=FILE or transcripts=true.")
     longest = int(np.diff(np.flatnonzero(tokens == 0), append=len(tokens)).max())
@@ -92,8 +90,10 @@ def write_arpa(sentences: Iterable[Sequence[str]], vocabulary: frozenset[str], o
     """Estimate a model of sentences and write it as an ARPA file; words outside the vocabulary count as <unk>.
 
     Raises:
-        InputError: as `estimate`.
+        InputError: on an order outside 2 to 5, and as `estimate`.
     """
+    if not MIN_ORDER <= order <= MAX_ORDER:
+        raise InputError(f"order={order} is not possible; an n-gram has {MIN_ORDER} to {MAX_ORDER} words.")
     corpus, words = Corpus(), sorted(vocabulary)
     for sentence in sentences:
         corpus.add(sentence)

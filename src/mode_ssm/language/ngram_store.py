@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mode_ssm.errors import InputError
 from mode_ssm.files import replacing
-from mode_ssm.language.arpa import END, START, UNKNOWN, BackoffModel, read_arpa
+from mode_ssm.language.arpa import END, START, UNKNOWN, BackoffModel, NGrams, read_arpa
 from mode_ssm.language.ngram_trie import Ints, TrieArrays, build_trie, longest
 
 _FORMAT = "MODE-SSM n-grams, version 1"
@@ -76,6 +76,28 @@ class NGramStore:
         while ends[-1] < len(self._trie.keys):  # an order ends with the children of the last node below it
             ends.append(int(np.searchsorted(self._trie.keys, (ends[-1] + 1) * len(self.words))))
         return tuple(end - start for start, end in pairwise(ends))
+
+    def model(self) -> BackoffModel:
+        """The n-grams of the model, in the order of their nodes."""
+        trie, width = self._trie, len(self.words)
+        words = np.arange(width, dtype=np.int32)[:, None]
+        orders, first = [], 0
+        for size, count in enumerate(self.counts, start=1):
+            if size > 1:
+                last = (trie.keys[first : first + count] % width).astype(np.int32)
+                words = np.concatenate((words[self.context_rows(size)], last[:, None]), axis=1)
+            backoffs = (
+                trie.backoffs[first + 1 : first + 1 + count] if size < self.order else np.zeros(count, np.float32)
+            )
+            orders.append(NGrams(words, trie.log_probs[first : first + count], backoffs))
+            first += count
+        return BackoffModel(self.words, tuple(orders))
+
+    def context_rows(self, size: int) -> Ints:
+        """The rows that the first words of each n-gram of an order of 2 and more have in the order below."""
+        start = sum(self.counts[: size - 1])
+        parents = self._trie.keys[start : start + self.counts[size - 1]] // len(self.words)
+        return parents - 1 - sum(self.counts[: size - 2])
 
     @cached_property
     def unigrams(self) -> NDArray[np.float64]:

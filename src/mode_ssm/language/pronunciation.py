@@ -6,6 +6,7 @@ from itertools import product
 from typing import NamedTuple
 
 from mode_ssm.labels import T15, Labels
+from mode_ssm.language.g2p import LEAST_WORDS, LearntSpelling
 from mode_ssm.language.lexicon import Lexicon, Pronunciation
 from mode_ssm.language.spelling import add_s, guess_pronunciation
 from mode_ssm.language.text import spoken_words
@@ -14,6 +15,7 @@ from mode_ssm.language.text import spoken_words
 class Pronounced(NamedTuple):
     lexicon: Lexicon
     guessed: tuple[str, ...]  # words that no source knew, in the order given
+    guessed_by: str  # how
 
 
 def lexicon_of_transcripts(transcripts: Iterable[tuple[str, Sequence[int]]], labels: Labels = T15) -> Lexicon:
@@ -31,23 +33,27 @@ def lexicon_of_transcripts(transcripts: Iterable[tuple[str, Sequence[int]]], lab
     return {word: tuple(ids for ids, _ in found.most_common()) for word, found in counts.items()}
 
 
-def pronounce_words(words: Iterable[str], sources: Sequence[Lexicon], labels: Labels = T15) -> Pronounced:
+def pronounce_words(
+    words: Iterable[str], sources: Sequence[Lexicon], labels: Labels = T15, dictionary: Lexicon | None = None
+) -> Pronounced:
     """Pronounce each word by the first source that has it, by its parts, or by a guess.
 
-    Parts are those of well-known, and the word before 's or s' where it is a possessive.
+    Parts are those of well-known, and the word before 's or s' where it is a possessive. A guess is learnt from the
+    dictionary where there is a large one; else, and for what that gives no sound, it is by rules.
 
     Raises:
-        InputError: where a word must be guessed and the labels are not ARPAbet phonemes.
+        InputError: where a word must be guessed by rules and the labels are not ARPAbet phonemes.
     """
-    lexicon: Lexicon = {}
-    guessed = []
-    for word in words:
-        found = _look_up(word, sources, labels)
-        if not found:
-            guessed.append(word)
-            found = (tuple(labels.ids(guess_pronunciation(word))),)
-        lexicon[word] = found
-    return Pronounced(lexicon, tuple(guessed))
+    lexicon = {word: _look_up(word, sources, labels) for word in words}
+    unknown = tuple(word for word, found in lexicon.items() if not found)
+    guesses: list[Pronunciation] = [()] * len(unknown)
+    how = "rules"
+    if unknown and dictionary is not None and len(dictionary) >= LEAST_WORDS:
+        guesses = LearntSpelling(dictionary, labels).guess(unknown)
+        how = f"joint n-grams of letters and labels, learnt from {len(dictionary)} words; rules where these are silent"
+    for word, guess in zip(unknown, guesses, strict=True):
+        lexicon[word] = (guess or tuple(labels.ids(guess_pronunciation(word))),)
+    return Pronounced(lexicon, unknown, how)
 
 
 def _look_up(word: str, sources: Sequence[Lexicon], labels: Labels) -> tuple[Pronunciation, ...]:
