@@ -98,6 +98,28 @@ def test_what_it_gives_is_that_of_evaluate(trained, decoder):
             assert " ".join(said.phonemes) == rows[trial.key.session, str(trial.key.number)]
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_words_are_those_of_decode(trained, decoder, head):
+    lm, data = trained / "lm", trained / "data"
+    if not lm.exists():
+        command("lm", "build", f"out={lm}", "transcripts=true", f"data.data_root={data}", f"data.cache_dir={trained}")
+    words = [f"checkpoint={trained / 'causal'}", f"lm={lm}", f"data.data_root={data}", f"data.cache_dir={trained}"]
+    command("decode", *words, f"decoder={head}")
+    with (trained / "causal" / "decoding" / f"val-{head}" / "hypotheses.csv").open(encoding="utf-8") as file:
+        rows = {(row["session"], row["trial"]): row["words"] for row in csv.DictReader(file)}
+    dataset = load_recogniser(str(trained / "causal")).open(small_config(data, trained / "causal").data, "val")
+    for place in range(len(dataset)):
+        trial = dataset[place]
+        said = decoder.transcribe(trial.features, session=trial.key.session, head=head, lm=lm)
+        assert " ".join(said.words) == rows[trial.key.session, str(trial.key.number)]
+
+
+def command(*words: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    assert not end.value.code
+
+
 def test_frames_and_times_belong_together(decoder):
     found = decoder.transcribe(torch.from_numpy(features(5)), head="ctc")
     assert found.phonemes

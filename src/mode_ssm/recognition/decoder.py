@@ -7,8 +7,8 @@ with decoder.stream() as stream:
         stream.extend(piece).phonemes  # what is new
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -35,15 +35,17 @@ TRIALS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a trial, or in a piece of one; the fields have an entry for each phoneme."""
+    """What was said in a trial, or in a piece of one; all fields but `words` have an entry for each phoneme."""
 
     phonemes: tuple[str, ...]  # symbols of the decoder's labels
     frames: tuple[int, ...]  # the encoder frame that decided for it, counted from the start of the trial
     times: tuple[float, ...]  # seconds from there to the middle of what that frame sees
+    words: tuple[str, ...] | None = None  # where a language model was given
 
     def __add__(self, later: "Transcript") -> "Transcript":
         """Pieces of one trial joined."""
-        return Transcript(self.phonemes + later.phonemes, self.frames + later.frames, self.times + later.times)
+        words = None if self.words is None or later.words is None else self.words + later.words
+        return Transcript(self.phonemes + later.phonemes, self.frames + later.frames, self.times + later.times, words)
 
 
 class TrainedDecoder:
@@ -62,6 +64,7 @@ class TrainedDecoder:
         self.sessions: tuple[str, ...] = recogniser.checkpoint.sessions
         self.heads: tuple[str, ...] = tuple(head.value for head in recogniser.heads)
         self.head: str = recogniser.head(None).value
+        self._word_searches: dict[tuple[str, Head], Callable[[Tensor], tuple[str, ...]]] = {}
 
     @property
     def channels(self) -> int:
@@ -74,31 +77,48 @@ class TrainedDecoder:
         return self._recogniser.model
 
     @overload
-    def transcribe(self, features: Features, *, session: str | None = None, head: str | None = None) -> Transcript: ...
+    def transcribe(
+        self, features: Features, *, session: str | None = None, head: str | None = None, lm: str | Path | None = None
+    ) -> Transcript: ...
 
     @overload
     def transcribe(
-        self, features: Sequence[Features], *, session: str | None = None, head: str | None = None
+        self,
+        features: Sequence[Features],
+        *,
+        session: str | None = None,
+        head: str | None = None,
+        lm: str | Path | None = None,
     ) -> list[Transcript]: ...
 
     def transcribe(
-        self, features: Features | Sequence[Features], *, session: str | None = None, head: str | None = None
+        self,
+        features: Features | Sequence[Features],
+        *,
+        session: str | None = None,
+        head: str | None = None,
+        lm: str | Path | None = None,
     ) -> Transcript | list[Transcript]:
-        """Decode whole trials greedily.
+        """Decode whole trials: phonemes greedily, and words with a language model.
 
         Args:
             features: (T, C) of one trial, or a list of such.
             session: the day that they were recorded on; None for one that the decoder was not trained on.
             head: ctc or rnnt; None = the best.
+            lm: a folder of `mode-ssm lm build`, loaded once; the word search has its default weights.
 
         Raises:
-            InputError: for features of another shape or with NaN, a session or a head that the decoder does not know.
+            InputError: for features of another shape or with NaN, a session or a head that the decoder does not know,
+                or where there is no such language model.
         """
         if isinstance(features, np.ndarray | Tensor):
-            return self.transcribe([features], session=session, head=head)[0]
+            return self.transcribe([features], session=session, head=head, lm=lm)[0]
         chosen, found = self._recogniser.head(head), []
+        words = None if lm is None else self._word_search(str(lm), chosen)
         for frames in self._encoded(features, session):
-            found.append(self._transcript(self._search(chosen).extend(self._inputs(chosen, frames))))
+            inputs = self._inputs(chosen, frames)
+            transcript = self._transcript(self._search(chosen).extend(inputs))
+            found.append(transcript if words is None else replace(transcript, words=words(inputs)))
         return found
 
     def posteriors(self, features: Features, *, session: str | None = None) -> NDArray[np.float32]:
@@ -165,6 +185,14 @@ class TrainedDecoder:
         most = SearchOptions().max_labels_per_frame
         callables, device = transducer_callables(self.model), self._recogniser.device
         return TransducerStream(callables, self.labels.blank, most, device)
+
+    def _word_search(self, lm: str, head: Head) -> Callable[[Tensor], tuple[str, ...]]:
+        """The search for the words of a trial, from what the search of a head reads."""
+        if (lm, head) not in self._word_searches:
+            from mode_ssm.recognition.words import word_search
+
+            self._word_searches[lm, head] = word_search(self.model, lm, head)
+        return self._word_searches[lm, head]
 
     def _transcript(self, emissions: Sequence[Emission]) -> Transcript:
         config = self._recogniser.checkpoint.config
