@@ -8,10 +8,11 @@ import pytest
 import mode_ssm
 
 SOURCE = Path(mode_ssm.__file__).parent
-# From the ground up. A room is a file or a folder of src/mode_ssm.
+# From the ground up: words, then the files of T15, then parts. A room is a file or a folder of src/mode_ssm.
 ORDER = (
-    "errors labels config files dictionary processes memory batch settings scoring phonemes conf".split(),  # words
-    "data models losses decoding simulation".split(),  # parts: none imports another of this floor
+    "errors labels index config files dictionary processes memory batch settings scoring phonemes conf".split(),
+    ["t15"],
+    "data models losses decoding simulation".split(),  # none imports another of this floor
     ["language"],
     ["recognition"],
     ["training"],
@@ -45,3 +46,15 @@ def test_a_file_imports_its_own_room_or_one_below(path):
     on_ground = FLOOR[room] == 0
     for other in imported_rooms(path) - {room}:
         assert FLOOR[other] < FLOOR[room] or (on_ground and FLOOR[other] == 0), f"{path} imports {other}"
+
+
+def imports_h5py(path: Path) -> bool:
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+        modules |= {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
+    return any(module.split(".")[0] == "h5py" for module in modules)
+
+
+def test_one_room_alone_knows_hdf5():
+    assert {room_of(path) for path in SOURCE.rglob("*.py") if imports_h5py(path)} == {"t15"}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mode_ssm.commands.inspect import examine, inspect
-from mode_ssm.commands.inspect_print import print_findings
+from mode_ssm.commands.inspect import inspect, print_inspection
+from mode_ssm.commands.inspection import examine
 from mode_ssm.config import DataConfig, InspectConfig
 from mode_ssm.errors import InputError
 from tests.data.files import FakeTrial, make_trial, write_session
@@ -42,7 +42,7 @@ def config(root: Path, tmp_path: Path) -> InspectConfig:
 
 def printed(config: InspectConfig, width: int = 200, **options: object) -> str:
     console = Console(file=io.StringIO(), width=width, **options)  # type: ignore[arg-type]
-    print_findings(examine(config), console)
+    print_inspection(examine(config), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -133,12 +133,12 @@ def test_sample_is_bounded_and_says_so(config: InspectConfig) -> None:
 def test_values_that_are_not_finite_are_counted_and_named(config: InspectConfig, root: Path) -> None:
     with h5py.File(root / SESSIONS[0] / "data_train.hdf5", "a") as file:
         file["trial_0001"]["input_features"][5, 3:5] = [np.nan, np.inf]
-    findings = examine(config)
-    assert findings.statistics is not None
+    found = examine(config)
+    assert found.statistics is not None
     values = all_features(root)
-    assert findings.statistics.not_finite_share == 2 / values.size
-    assert findings.statistics.mean == pytest.approx(values[np.isfinite(values)].mean(), rel=1e-9)
-    assert [str(problem).split(". ")[0] for problem in findings.problems] == [
+    assert found.statistics.not_finite_share == 2 / values.size
+    assert found.statistics.mean == pytest.approx(values[np.isfinite(values)].mean(), rel=1e-9)
+    assert [str(problem).split(". ")[0] for problem in found.problems] == [
         f"{SESSIONS[0]}/data_train.hdf5 trial_0001 has 2 NaN or infinite feature values, "
         "the first at frame 5, channel 3"
     ]
@@ -190,9 +190,9 @@ def test_notes_alone_end_with_zero(config: InspectConfig, root: Path) -> None:
     for split in ("val", "test"):
         (root / SESSIONS[1] / f"data_{split}.hdf5").unlink()
     write_session(root, SESSIONS[1], "val", [FakeTrial(features, block=2, number=i) for i in range(2)])
-    findings = examine(config)
-    assert findings.problems == ()
-    assert [f"{note.file} {note.what}" for note in findings.notes] == [
+    found = examine(config)
+    assert found.problems == ()
+    assert [f"{note.file} {note.what}" for note in found.notes] == [
         f"{SESSIONS[0]} has the same block_num=1 and trial_num=3 in train/trial_0000 and train/trial_0001",
         f"{SESSIONS[1]} has the same block_num=2 and trial_num=0 in train/trial_0000 and val/trial_0000, "
         "and 2 such pairs of numbers in all",
@@ -225,7 +225,7 @@ def test_any_output_encoding_can_show_any_path(root: Path, config: InspectConfig
     config.data.data_root = str(strange)
     for encoding in ("ascii", "utf-8", "latin-1"):
         file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-        print_findings(examine(config), Console(file=file, width=100))
+        print_inspection(examine(config), Console(file=file, width=100))
         file.flush()
         assert b"Nothing is wrong." in file.buffer.getvalue()
 

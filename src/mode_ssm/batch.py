@@ -19,7 +19,7 @@ class TrialKey:
 
     session: str  # t15.2023.08.13
     split: str  # train, val or test
-    group: str  # trial_0007, its HDF5 group
+    group: str  # trial_0007, its name within its session's part of the split
     block: int
     number: int  # trial_num within the block
 

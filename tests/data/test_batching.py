@@ -18,7 +18,7 @@ from mode_ssm.batch import TrialKey
 from mode_ssm.config import Batching
 from mode_ssm.data import TrialEntry, deal, padded_frames, sequential_batches
 from mode_ssm.data import epoch_batches as all_epoch_batches
-from mode_ssm.data.trials import Record
+from mode_ssm.index import Record
 from mode_ssm.recognition.checkpoint import Position
 
 LABELS = Path(__file__).parents[3] / "shared" / "t15_labels" / "t15_labels.csv.gz"
@@ -29,7 +29,7 @@ def make_entries(frames_by_session: list[list[int]]) -> list[TrialEntry]:
     return [
         TrialEntry(
             TrialKey(f"t15.2023.01.{session + 1:02d}", "train", f"trial_{place:04d}", 1, place),
-            Path("never-read.hdf5"),
+            "never-read.hdf5",
             Record(f"trial_{place:04d}", 1, place, frames, 512, 10, 0, None),
         )
         for session, lengths in enumerate(frames_by_session)

@@ -9,10 +9,10 @@ from pathlib import Path
 import h5py
 import pytest
 
-from mode_ssm.data import scan_process
-from mode_ssm.data.file_index import FileIndex
-from mode_ssm.data.problems import MalformedError
+from mode_ssm.index import MalformedError
 from mode_ssm.labels import T15
+from mode_ssm.t15 import scan_process
+from mode_ssm.t15.scan import FileIndex
 from tests.data.conftest import SESSIONS, Opener
 
 FILE = f"{SESSIONS[1]}/data_train.hdf5"
@@ -122,6 +122,6 @@ def test_what_the_file_holds_comes_through(root: Path) -> None:
         file["trial_0001"].attrs["sentence_label"] = "Ünï ☃"
         del file["trial_0002"]["seq_class_ids"]
         del file["trial_0003"]["input_features"]
-    assert scan(root) == scan_process.file_index.scan_file(root, SESSIONS[1], "train", T15)
+    assert scan(root) == scan_process.scan.scan_file(root, SESSIONS[1], "train", T15)
     assert scan(root).records[2].labels is None
     assert [problem.trial for problem in scan(root).problems] == ["trial_0003"]

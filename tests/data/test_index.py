@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mode_ssm.config import DataConfig
-from mode_ssm.data import file_index, index, open_split
+from mode_ssm.data import open_split
 from mode_ssm.labels import Labels
+from mode_ssm.t15 import kept_index, scan
 from tests.data.conftest import SESSIONS, Opener, patches
 from tests.data.files import make_trial, write_session
 
@@ -21,11 +22,11 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were read to be indexed, in order."""
     names: list[str] = []
 
-    def scan(root: Path, session: str, split: str, labels: Labels) -> file_index.FileIndex:
+    def scan_here(root: Path, session: str, split: str, labels: Labels) -> scan.FileIndex:
         names.append(f"{session}/data_{split}.hdf5")
-        return file_index.scan_file(root, session, split, labels)
+        return scan.scan_file(root, session, split, labels)
 
-    monkeypatch.setattr(index, "scan_file", scan)
+    monkeypatch.setattr(kept_index, "scan_file", scan_here)
     return names
 
 

@@ -109,7 +109,7 @@ class DyingDataset(TrialDataset):
 
 def test_death_of_a_worker_is_one_sentence(open_root: Opener) -> None:
     dataset = open_root()
-    dying = DyingDataset(dataset.sessions, dataset.labels, dataset.entries, [], BadTrial.skip)
+    dying = DyingDataset(dataset.source, dataset.entries, [], BadTrial.skip)
     with pytest.raises(InputError, match=r"ended .*for lack of \(shared\) memory; lower data.num_workers"):
         read_all(dying, [[0], [1]], 1)
 

@@ -222,7 +222,7 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
     "session a number": (set_attribute("session", 15), "has session=15, needed is text"),
     "no block": (drop_attribute("block_num"), "has no attribute block_num. Write"),
     "trial number as text": (set_attribute("trial_num", "one\ntwo"), "has trial_num=one two, needed is a whole number"),
-    "no labels": (drop("seq_class_ids"), "has no labels, and only a test trial can do without. Write"),
+    "no labels": (drop("seq_class_ids"), "has no labels, and only a test trial can do without. Label"),
     "labels a group": (as_group("seq_class_ids"), "has seq_class_ids as a group, needed is a data set"),
     "labels as floats": (
         replace("seq_class_ids", data=np.ones(500)),

@@ -1,5 +1,6 @@
 """What is read equals what was written, for every split, dtype and process."""
 
+import errno
 import pickle
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from mode_ssm.batch import Trial
 from mode_ssm.data import Problem, TrialDataset
-from mode_ssm.data.hdf5 import MAX_OPEN_FILES
+from mode_ssm.t15.files import MAX_OPEN_FILES
 from tests.data.conftest import SESSIONS, Opener
 from tests.data.files import FakeTrial, make_trial, write_session
 
@@ -132,3 +133,37 @@ def test_open_files_stay_few(tmp_path: Path, open_root: Opener) -> None:
     for index in [*range(len(dataset)), *reversed(range(len(dataset)))]:
         assert read(dataset, index).sentence == f"sentence {index + 1}"
         assert h5py.h5f.get_obj_count(types=h5py.h5f.OBJ_FILE) - before <= MAX_OPEN_FILES
+
+
+@pytest.mark.parametrize("link", ["external", "soft"])
+def test_a_linked_trial_is_who_it_was_asked_for_as(tmp_path: Path, open_root: Opener, link: str) -> None:
+    """Its group is called trial_0000 where it lies; here it is trial_0001."""
+    trials = [make_trial(1), make_trial(2)]
+    path = write_session(tmp_path / "links", SESSIONS[0], "train", trials)
+    elsewhere = write_session(tmp_path / "elsewhere", SESSIONS[0], "train", [make_trial(3)])
+    with h5py.File(path, "a") as file:
+        del file["trial_0001"]
+        if link == "external":
+            file["trial_0001"] = h5py.ExternalLink(str(elsewhere), "/trial_0000")
+        else:
+            file["trial_0001"] = h5py.SoftLink("/trial_0000")
+    dataset = open_root(data_root=str(tmp_path / "links"))
+    assert [str(entry.key) for entry in dataset.entries] == [f"{SESSIONS[0]}/train/trial_000{n}" for n in "01"]
+    expected = make_trial(3 if link == "external" else 1)
+    np.testing.assert_array_equal(read(dataset, 1).features.numpy(), expected.features)
+    assert read(dataset, 1).sentence == expected.sentence
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_without_locks_is_read_without(open_root: Opener, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    class Unlocked(h5py.File):
+        def __init__(self, *words: object, locking: bool = True, **options: object) -> None:
+            if locking:
+                raise OSError(
+                    f"Unable to open file (unable to lock file, errno = {number}, error message = 'No locks')"
+                )
+            super().__init__(*words, locking=False, **options)
+
+    dataset = open_root()
+    monkeypatch.setattr(h5py, "File", Unlocked)
+    assert read(dataset).sentence == "sentence 0"

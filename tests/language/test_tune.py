@@ -10,7 +10,7 @@ import pytest
 from mode_ssm.commands.decode import decode
 from mode_ssm.commands.tune import search_weights, starts, study_name, tune
 from mode_ssm.config import DataConfig, DecodeConfig, TuneConfig, WordDecoder, WordSearchConfig
-from mode_ssm.data.sampling import spread
+from mode_ssm.data import spread
 from mode_ssm.errors import InputError
 from mode_ssm.language.weights import choose_weights, read_weights, write_weights
 from mode_ssm.scoring import ErrorRate

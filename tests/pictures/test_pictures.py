@@ -10,8 +10,8 @@ from matplotlib.image import imread
 
 from mode_ssm.commands.inspect import inspect
 from mode_ssm.config import DataConfig, InspectConfig, SimulateConfig
+from mode_ssm.data import open_source
 from mode_ssm.errors import InputError
-from mode_ssm.labels import T15
 from mode_ssm.pictures import trial as trial_picture
 from mode_ssm.pictures.reading import read_shown_trial
 from mode_ssm.simulation import simulate
@@ -64,7 +64,8 @@ def _colours(path: Path) -> int:
 
 
 def test_a_simulated_trial_is_drawn_with_its_alignment(simulated: Path, draw: Draw) -> None:
-    shown = read_shown_trial(simulated, [SESSION], T15, f"{SESSION}/val/trial_0001")
+    data = DataConfig(data_root=str(simulated), cache_dir=str(simulated / "cache"))
+    shown = read_shown_trial(open_source(data), simulated, f"{SESSION}/val/trial_0001")
     assert shown.alignment is not None
     assert shown.labels is not None
     said = [int(a) for a, b in zip(shown.alignment, np.roll(shown.alignment, 1), strict=True) if a not in (0, b)]
@@ -118,8 +119,11 @@ def test_means_run_over_five_frames() -> None:
         ({"trial": "trial_0000"}, "trial=trial_0000 names no trial; write session/split/group"),
         ({"trial": f"{SESSION}/dev/trial_0000"}, "names no trial"),
         ({"trial": "t15.2030.01.01/val/trial_0000"}, f"has no session 't15.2030.01.01'; it has 2, from {SESSION} to"),
-        ({"trial": f"{SESSION}/val/trial_0000"}, "data_val.hdf5 trial_0000 cannot be opened (No such file"),
-        ({"trial": f"{SESSION}/train/trial_0009"}, "has no 'trial_0009'; its first of 3 entries is trial_0000."),
+        (
+            {"trial": f"{SESSION}/val/trial_0000"},
+            "data_val.hdf5 is absent, so it has no 'trial_0000'; name a",
+        ),
+        ({"trial": f"{SESSION}/train/trial_0009"}, "has no 'trial_0009'; its first of 3 trials is trial_0000."),
         ({"trial": f"{OTHER}/train/trial_0001"}, "has 1 NaN or infinite feature values"),
         ({"session": "t15.2030.01.01"}, "has no session"),
         ({"session": SESSION, "picture": None}, "give picture=FILE.png"),

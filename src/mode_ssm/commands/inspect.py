@@ -1,46 +1,26 @@
-"""`mode-ssm inspect`: what a data root holds, everything that is wrong with it, and the settings that fit it.
+"""`mode-ssm inspect`: print what an inspection found, or draw what it is asked to draw.
 
-find_sessions -> an index of each split -> problems of files and trials, and features of a sample of trials -> Findings
+A table that fits the terminal, or lines where it does not, and whole when piped.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import mean
 
-from mode_ssm.commands.inspect_print import print_findings
-from mode_ssm.config import AugmentationConfig, InspectConfig, ModelConfig, SSMEncoderConfig
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mode_ssm.batch import FRAME_MS
+from mode_ssm.commands.inspection import Inspection, examine
+from mode_ssm.config import InspectConfig, PreprocessorConfig
 from mode_ssm.data import Problem, TrialEntry
-from mode_ssm.data.index import SplitIndex, index_split
-from mode_ssm.data.opening import check_config, check_fit, check_labelled, index_problems, labels_needed, split_entries
-from mode_ssm.data.problems import MalformedError
-from mode_ssm.data.sampling import spread
-from mode_ssm.data.sessions import SPLITS, find_sessions
-from mode_ssm.data.statistics import HUGE, FeatureStatistics, feature_statistics
-from mode_ssm.errors import InputError
-from mode_ssm.labels import labels_of
-from mode_ssm.models.model import encoder_frames
+from mode_ssm.data.source import SPLITS
+from mode_ssm.errors import printable
 from mode_ssm.pictures import draw_picture
-from mode_ssm.training.augment import fewest_frames
 
-USUAL_SD = (0.2, 5.0)  # of a z-scored channel over a sample of trials
-
-
-@dataclass(frozen=True)
-class Findings:
-    config: InspectConfig
-    sessions: tuple[str, ...]
-    entries: tuple[TrialEntry, ...]  # of all splits; trials that are sound but for their features
-    statistics: FeatureStatistics | None  # None where nothing was sampled
-    problems: tuple[Problem, ...]  # what training would skip or stop at
-    notes: tuple[Problem, ...]  # what is odd, and may be right
-
-    @property
-    def channels(self) -> Counter[int]:
-        """Trials by their number of feature channels."""
-        return Counter(entry.record.channels for entry in self.entries)
+COLUMNS = ("session", *SPLITS, "frames min", "mean", "max", "labels", "blocks")
+PIPED_WIDTH = 1000  # characters: a table in a file is never folded
 
 
 def inspect(config: InspectConfig) -> int:
@@ -52,141 +32,123 @@ def inspect(config: InspectConfig) -> int:
     if config.picture or config.trial or config.session:
         print(f"Written: {draw_picture(config)}")
         return 0
-    findings = examine(config)
-    print_findings(findings)
-    return 1 if findings.problems else 0
+    found = examine(config)
+    print_inspection(found)
+    return 1 if found.problems else 0
 
 
-def examine(config: InspectConfig) -> Findings:
-    """Index every split, check every trial, and read the features of `sample_trials` of them.
-
-    Raises:
-        InputError: as inspect.
-    """
-    check_config(config.data, SPLITS[0])
-    if config.sample_trials < 0:
-        raise InputError(f"sample_trials is {config.sample_trials}; set it to 0 (read no features) or more.")
-    root, sessions = find_sessions(config.data.data_root, config.data.max_sessions)
-    labels = labels_of(root, config.data.labels)
-    indexes = {split: index_split(root, sessions, split, labels, config.data.cache_dir) for split in SPLITS}
-    entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
-    problems = [*_file_problems(indexes, root), *_trial_problems(entries, str(root))]
-    statistics, feature_problems = _sample(entries, config.sample_trials)
-    notes = [
-        *_no_train(indexes, root),
-        *_duplicates(entries),
-        *_other_members(indexes),
-        *_odd_channels(statistics, root),
-        *_odd_trials(statistics),
-    ]
-    return Findings(config, sessions, tuple(entries), statistics, (*problems, *feature_problems), tuple(notes))
+def print_inspection(found: Inspection, console: Console | None = None) -> None:
+    console = console or _console()
+    _say(console, _summary(found))
+    _print_sessions(console, found)
+    for line in _feature_lines(found):
+        _say(console, line)
+    _say(console, f"Settings that fit: {_settings(found)}\n")
+    _print_problems(console, found.notes, "note", "yellow")
+    _print_problems(console, found.problems, "problem", "red")
+    if not found.problems:
+        _say(console, "Nothing is wrong.")
 
 
-def _file_problems(indexes: dict[str, SplitIndex], root: Path) -> list[Problem]:
-    present = {split: index for split, index in indexes.items() if not index.is_empty}
-    if not present:
-        names = ", ".join(f"data_{split}.hdf5" for split in SPLITS)
-        raise InputError(
-            f"None of the {len(indexes['train'].absent)} sessions under {root} has any of {names}; "
-            "set data.data_root to the folder that holds the recordings."
-        )
-    problems = [problem for split, index in present.items() for problem in index_problems(index, root, split)]
-    if "train" not in present:
-        everywhere = set.intersection(*(set(index.absent) for index in indexes.values()))
-        remedy = "Copy its files there, or remove the folder."
-        problems += [Problem(session, None, "holds no session file", remedy) for session in sorted(everywhere)]
-    return problems
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
-def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Problem]:
-    """Trials of another number of channels than most, or too short for the defaults, in train as shortened there."""
-    channels = _usual_channels(entries)
-    lengths = {entry.frames for entry in entries}
-    if len(lengths) == 1 and len({entry.record.channels for entry in entries}) > 2:
-        what = f"has {len(entries)} trials of {lengths.pop()} frames and of varying numbers of feature channels"
-        yield Problem(root, None, what, "They seem to be turned round; write input_features as (frames, channels).")
-        return
-    for entry in entries:
-        frames = fewest_frames(entry.frames, AugmentationConfig()) if entry.key.split == "train" else entry.frames
-        try:
-            if labels_needed(entry.key.split):
-                check_labelled(entry.record)
-            check_fit(entry.record, channels, encoder_frames(ModelConfig(encoder=SSMEncoderConfig()), frames))
-        except MalformedError as malformed:
-            yield malformed.problem(entry.file, entry.key.group)
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Print text as it is: no markup, no wrapping, and nothing that the output cannot encode."""
+    safe = text.encode(console.encoding, "backslashreplace").decode(console.encoding)
+    console.print(Text(safe, style=style), soft_wrap=True)
 
 
-def _usual_channels(entries: Sequence[TrialEntry]) -> int:
-    counts = Counter(entry.record.channels for entry in entries)
-    return counts.most_common(1)[0][0] if counts else 0
-
-
-def _sample(entries: Sequence[TrialEntry], size: int) -> tuple[FeatureStatistics | None, list[Problem]]:
-    """Features of trials spread evenly over the sessions and splits."""
-    channels = _usual_channels(entries)
-    usual = [entry for entry in entries if entry.record.channels == channels]
-    statistics, problems = feature_statistics(spread(usual, size), channels)
-    return (statistics if statistics.count.any() else None), problems
-
-
-def _no_train(indexes: dict[str, SplitIndex], root: Path) -> Iterator[Problem]:
-    if indexes["train"].is_empty:
-        yield Problem(str(root), None, "holds no data_train.hdf5", "Nothing can be trained on it.")
-
-
-def _duplicates(entries: Sequence[TrialEntry]) -> Iterator[Problem]:
-    """Sessions where trials share a block and a number: one recording may stand in two splits."""
-    places = defaultdict(list)
-    for entry in entries:
-        places[entry.key.session, entry.key.block, entry.key.number].append(f"{entry.key.split}/{entry.key.group}")
-    shared = [place for place, names in sorted(places.items()) if len(names) > 1]
-    for session, group in groupby(shared, key=itemgetter(0)):
-        (_, block, number), *others = group
-        names = " and ".join(places[session, block, number])
-        what = f"has the same block_num={block} and trial_num={number} in {names}"
-        what += f", and {1 + len(others)} such pairs of numbers in all" if others else ""
-        yield Problem(session, None, what, "Make sure that no recording stands in two splits.")
-
-
-def _other_members(indexes: dict[str, SplitIndex]) -> Iterator[Problem]:
-    for split, index in indexes.items():
-        for session, file in index.files.items():
-            if file.others:
-                what = f"holds {', '.join(file.others)} beside its trials"
-                yield Problem(f"{session}/data_{split}.hdf5", None, what, "Nothing but trial_NNNN groups is read.")
-
-
-def _odd_channels(statistics: FeatureStatistics | None, root: Path) -> Iterator[Problem]:
-    if statistics is None:
-        return
-    constant = statistics.constant_channels
-    if constant:
-        what = f"has channels that never change in the trials read: {_shorten(constant)}"
-        yield Problem(str(root), None, what, "Such channels tell a model nothing; check the recording.")
-    low, high = USUAL_SD
-    odd = [c for c, sd in enumerate(statistics.channel_sd) if not low <= sd <= high and c not in constant]
-    if odd:
-        what = f"has channels with a standard deviation outside {low:g}-{high:g}: {_shorten(odd)}"
-        yield Problem(str(root), None, what, "Models expect features that are z-scored per block.")
-
-
-def _odd_trials(statistics: FeatureStatistics | None) -> Iterator[Problem]:
-    """Of the trials read, those that never change and those with huge values: the first or worst, and how many more."""
-    remedy = "Features are z-scored per block; check the recording."
-    if statistics is not None and statistics.still:
-        first, *others = statistics.still
-        more = f", as {len(others)} more of the trials read" if others else ""
-        yield Problem(first.file, first.key.group, f"never changes{more}", remedy)
-    if statistics is not None and statistics.huge:
-        peak, worst = max(statistics.huge, key=lambda found: found[0])
-        number = len(statistics.huge) - 1
-        more = f"; {number} more of the trials read go beyond {HUGE:g}" if number else ""
-        yield Problem(worst.file, worst.key.group, f"reaches {peak:.2g}{more}", remedy)
-
-
-def _shorten(channels: list[int]) -> str:
+def _summary(found: Inspection) -> str:
+    sessions, entries = found.sessions, found.entries
+    by_split = ", ".join(f"{sum(e.key.split == split for e in entries):,} {split}" for split in SPLITS)
+    hours = sum(entry.frames for entry in entries) * FRAME_MS / 3_600_000
+    span = sessions[0] if len(sessions) == 1 else f"{len(sessions)} sessions ({sessions[0]} to {sessions[-1]})"
     return (
-        ", ".join(map(str, channels))
-        if len(channels) <= 10
-        else f"{str(channels[:10])[1:-1]} and more, {len(channels)} in all"
+        f"{printable(found.config.data.data_root, 1000)}\n{span}, "
+        f"{len(entries):,} trials ({by_split}), {hours:.1f} hours\n"
     )
+
+
+def _print_sessions(console: Console, found: Inspection) -> None:
+    by_session: dict[str, list[TrialEntry]] = defaultdict(list)
+    for entry in found.entries:
+        by_session[entry.key.session].append(entry)
+    rows = [_row(session, by_session[session]) for session in found.sessions]
+    rows.append(_row("all", found.entries))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "session" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    if _natural_width(rows) <= console.width:
+        console.print(table)
+    else:
+        for row in rows:
+            _say(console, ", ".join(f"{name} {cell}" for name, cell in zip(COLUMNS, row, strict=True) if cell != "-"))
+    _say(console, "")
+
+
+def _natural_width(rows: Sequence[Sequence[str]]) -> int:
+    """Characters of the table when nothing is cut: its widest cells and the gaps between them."""
+    return sum(max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)) + 2 * len(COLUMNS)
+
+
+def _row(name: str, entries: Sequence[TrialEntry]) -> tuple[str, ...]:
+    counts = [sum(entry.key.split == split for entry in entries) for split in SPLITS]
+    frames = [entry.frames for entry in entries]
+    labels = [entry.labels for entry in entries if entry.labels is not None]
+    blocks = {(entry.key.session, entry.key.block) for entry in entries}
+    lengths = (min(frames), round(mean(frames)), max(frames)) if frames else ("-",) * 3
+    return (
+        name,
+        *(f"{count:,}" if count else "-" for count in counts),
+        *map(str, lengths),
+        f"{mean(labels):.1f}" if labels else "-",
+        str(len(blocks)) if blocks else "-",
+    )
+
+
+def _feature_lines(found: Inspection) -> Iterable[str]:
+    counts = ", ".join(f"{trials:,} with {channels}" for channels, trials in found.channels.most_common())
+    patches = PreprocessorConfig()
+    yield f"Lengths: checked for the default patches of {patches.patch_frames} frames, {patches.stride_frames} apart."
+    yield f"Trials by feature channels: {counts or 'none is sound'}."
+    values = found.statistics
+    if values is None:
+        yield "Feature values: none were read."
+        return
+    yield (
+        f"Feature values of {values.trials:,} of {len(found.entries):,} trials: mean {values.mean:.3g}, "
+        f"sd {values.sd:.3g}, min {values.low.min():.4g}, max {values.high.max():.4g}, "
+        f"not finite {100 * values.not_finite_share:.3g} %."
+    )
+    yield (
+        f"Single channels: mean {values.channel_mean.min():.3g} to {values.channel_mean.max():.3g}, "
+        f"sd {values.channel_sd.min():.3g} to {values.channel_sd.max():.3g}."
+    )
+
+
+def _settings(found: Inspection) -> str:
+    data = found.config.data
+    words = [f"data.data_root={printable(data.data_root, 1000)}"]
+    if data.max_sessions is not None:
+        words.append(f"data.max_sessions={data.max_sessions}")
+    if found.channels:
+        words.append(f"preprocessor.num_channels={found.channels.most_common(1)[0][0]}")
+    return " ".join(words)
+
+
+def _print_problems(console: Console, problems: Sequence[Problem], name: str, style: str) -> None:
+    """Trials of one file with one problem share a line."""
+    if not problems:
+        return
+    alike: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for problem in problems:
+        alike[problem.file, problem.what, problem.remedy].append(problem.trial or "")
+    _say(console, f"{len(problems)} {name}{'s' if len(problems) > 1 else ''}:", f"bold {style}")
+    for (file, what, remedy), trials in alike.items():
+        _say(console, str(Problem(file, ", ".join(filter(None, trials)) or None, what, remedy)))
+    _say(console, "")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mode_ssm.commands.word_results import word_errors_of
 from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
-from mode_ssm.data.sampling import spread
+from mode_ssm.data import spread
 from mode_ssm.errors import InputError
 from mode_ssm.language.model import load_word_model
 from mode_ssm.language.pool import CTCWordPool

@@ -1,22 +1,27 @@
-"""Recordings in the T15 layout: from session folders to batches.
+"""Recordings of any format: from a data root to batches.
 
-session folders -> index (kept as JSON) -> TrialDataset -> epoch_batches -> deal -> read_batches -> Batch
+Source -> index of a split -> TrialDataset -> epoch_batches -> deal -> read_batches -> Batch
 """
 
-from mode_ssm.data.batching import deal, epoch_batches, padded_frames, sequential_batches
+from mode_ssm.data.batching import deal, epoch_batches, padded_frames, sequential_batches, spread
 from mode_ssm.data.dataset import TrialDataset, TrialEntry
 from mode_ssm.data.loading import read_batches
 from mode_ssm.data.opening import open_split
-from mode_ssm.data.problems import Problem
+from mode_ssm.data.source import SOURCES, Source, open_source
+from mode_ssm.index import Problem
 
 __all__ = [
+    "SOURCES",
     "Problem",
+    "Source",
     "TrialDataset",
     "TrialEntry",
     "deal",
     "epoch_batches",
+    "open_source",
     "open_split",
     "padded_frames",
     "read_batches",
     "sequential_batches",
+    "spread",
 ]

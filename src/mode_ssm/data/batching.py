@@ -6,10 +6,12 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import cycle, islice
+from typing import TypeVar
 
 from mode_ssm.config import Batching
 from mode_ssm.data.dataset import TrialEntry
 
+Item = TypeVar("Item")
 LENGTH_JITTER = 0.05  # relative; what is batched together changes from epoch to epoch at this cost in padding
 
 
@@ -153,3 +155,9 @@ def _cut(trials: list[int], sizes: list[int]) -> list[list[int]]:
         batches.append(trials[start : start + size])
         start += size
     return batches
+
+
+def spread(items: Sequence[Item], most: int | None) -> list[Item]:
+    """At most so many of the items, evenly spread over the whole and in their order; None = all."""
+    count = len(items) if most is None else min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
+import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from mode_ssm.batch import Trial, TrialKey
 from mode_ssm.config import BadTrial
-from mode_ssm.data.file_index import trial_group
-from mode_ssm.data.hdf5 import OpenFiles
-from mode_ssm.data.problems import MalformedError, Problem
-from mode_ssm.data.sessions import file_name
-from mode_ssm.data.trials import Record, check_finite, read_features, read_record
+from mode_ssm.data.source import Source
 from mode_ssm.errors import InputError
+from mode_ssm.index import MalformedError, Problem, Record
 from mode_ssm.labels import Labels
 
 
@@ -22,13 +20,8 @@ class TrialEntry:
     """A trial that passed every check which needs no features."""
 
     key: TrialKey
-    path: Path
+    file: str  # <session>/data_<split>.hdf5, as it is named in messages
     record: Record
-
-    @property
-    def file(self) -> str:
-        """<session>/data_<split>.hdf5, as it is named in messages."""
-        return file_name(self.key.session, self.key.split)
 
     @property
     def frames(self) -> int:
@@ -46,26 +39,29 @@ class TrialEntry:
 
 
 class TrialDataset(Dataset[Trial | Problem]):
-    """Can be pickled, and forked: each process opens files of its own, a few at a time."""
+    """Can be pickled, and forked, as its source can."""
 
     def __init__(
-        self,
-        sessions: tuple[str, ...],
-        labels: Labels,
-        entries: tuple[TrialEntry, ...],
-        problems: list[Problem],
-        on_bad_trial: BadTrial,
+        self, source: Source, entries: tuple[TrialEntry, ...], problems: list[Problem], on_bad_trial: BadTrial
     ) -> None:
-        self.sessions = sessions  # all of the data root after max_sessions, in date order, the same for each split
-        self.labels = labels  # the set that the trials are labelled with
-        self.entries = entries  # by session, then as numbered in the file
+        self.source = source
+        self.entries = entries  # by session, then in the order of the source
         self.problems = problems  # found before any features were read
         self.on_bad_trial = on_bad_trial
-        self._files = OpenFiles()
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """All of the data root after max_sessions, in date order, the same for each split."""
+        return self.source.sessions
+
+    @property
+    def labels(self) -> Labels:
+        """The set that the trials are labelled with."""
+        return self.source.labels
 
     def subset(self, entries: Iterable[TrialEntry]) -> "TrialDataset":
         """The same data with some of its trials."""
-        return TrialDataset(self.sessions, self.labels, tuple(entries), [], self.on_bad_trial)
+        return TrialDataset(self.source, tuple(entries), [], self.on_bad_trial)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -85,17 +81,25 @@ class TrialDataset(Dataset[Trial | Problem]):
         """As indexing, but a bad trial is always returned as its Problem."""
         entry = self.entries[index]
         try:
-            return self._read(entry)
+            return read_trial(self.source, entry)
         except MalformedError as malformed:
             return malformed.problem(entry.file, entry.key.group)
 
-    def _read(self, entry: TrialEntry) -> Trial:
-        group = trial_group(self._files.get(entry.path), entry.key.group)
-        record, labels = read_record(group, entry.key.session, self.labels)
-        if record != entry.record:
-            raise MalformedError(
-                "has changed since it was indexed", "Start the run again; if this stays so, `touch` the file."
-            )
-        features = read_features(group, record)
-        check_finite(features)
-        return Trial(entry.key, features, labels, record.sentence)
+
+def read_trial(source: Source, entry: TrialEntry) -> Trial:
+    """Raises: MalformedError."""
+    labels = source.read_labels(entry.key, entry.record)
+    features = source.read_features(entry.key, entry.record)
+    check_finite(features)
+    return Trial(entry.key, features, labels, entry.sentence)
+
+
+def check_finite(features: Tensor) -> None:
+    """Raises: MalformedError, where (T, C) features hold NaN or infinity."""
+    finite = torch.isfinite(features)
+    if not finite.all():
+        frame, channel = (~finite).nonzero()[0].tolist()
+        raise MalformedError(
+            f"has {int((~finite).sum())} NaN or infinite feature values, the first at frame {frame}, channel {channel}",
+            "Repair the features, or remove the trial from the file.",
+        )

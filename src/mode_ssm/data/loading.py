@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from mode_ssm.batch import Batch, collate
 from mode_ssm.config import BadTrial
 from mode_ssm.data.dataset import TrialDataset
-from mode_ssm.data.problems import Problem
 from mode_ssm.errors import InputError
+from mode_ssm.index import Problem
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 BATCHES_AHEAD = 2  # per worker; each holds batch_size x T x C x 4 bytes of shared memory

@@ -7,14 +7,11 @@ from pathlib import Path
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import BadTrial, DataConfig
 from mode_ssm.data.dataset import TrialDataset, TrialEntry
-from mode_ssm.data.index import SplitIndex, index_split
-from mode_ssm.data.problems import MalformedError, Problem
-from mode_ssm.data.sessions import SPLITS, file_name, find_sessions
-from mode_ssm.data.trials import WRITE_AGAIN, Record
+from mode_ssm.data.source import SPLITS, Source, open_source
 from mode_ssm.errors import InputError
-from mode_ssm.labels import labels_of
+from mode_ssm.index import MalformedError, Problem, Record, SplitIndex
 
-SOURCES = ("t15",)
+LABEL_IT = "Label the trial, or remove it."
 
 
 def open_split(
@@ -35,14 +32,11 @@ def open_split(
         InputError: where the data root or the split is not there, no trial is usable, or a trial is bad and
             on_bad_trial=error.
     """
-    check_config(config, split)
-    root, sessions = find_sessions(config.data_root, config.max_sessions)
-    labels = labels_of(root, config.labels)
-    index = index_split(root, sessions, split, labels, config.cache_dir)
-    problems = index_problems(index, root, split)
-    _check_channels(index, num_channels, f"{root} ({split})")
+    source = open_source(config)
+    index, entries, problems = list_trials(source, config.data_root, split)
+    _check_channels(index, num_channels, f"{config.data_root} ({split})")
     usable = []
-    for entry in split_entries(index, root, split):
+    for entry in entries:
         try:
             if labels_needed(split) if labelled is None else labelled:
                 check_labelled(entry.record)
@@ -52,19 +46,29 @@ def open_split(
             continue
         usable.append(entry)
     _check_usable(usable, problems, config, split)
-    return TrialDataset(sessions, labels, tuple(usable), problems, config.on_bad_trial)
+    return TrialDataset(source, tuple(usable), problems, config.on_bad_trial)
 
 
-def split_entries(index: SplitIndex, root: Path, split: str) -> list[TrialEntry]:
-    """The trials that are sound in themselves, by session, then as numbered in the file."""
+def list_trials(source: Source, root: str, split: str) -> tuple[SplitIndex, list[TrialEntry], list[Problem]]:
+    """The index of a split, its trials that are sound in themselves, and everything wrong that was found on indexing.
+
+    Raises:
+        InputError: where the split is none, or no session has anything of it.
+    """
+    if split not in SPLITS:
+        raise InputError(f"split={split} is not a split; choose train, val or test.")
+    index = source.index(split, source.sessions)
+    return index, split_entries(source, index, split), index_problems(source, index, root, split)
+
+
+def split_entries(source: Source, index: SplitIndex, split: str) -> list[TrialEntry]:
+    """By session, then in the order of the source."""
     return [
         TrialEntry(
-            TrialKey(session, split, record.group, record.block, record.number),
-            root / file_name(session, split),
-            record,
+            TrialKey(session, split, record.group, record.block, record.number), source.file(session, split), record
         )
-        for session, file in index.files.items()
-        for record in file.records
+        for session, records in index.records.items()
+        for record in records
     ]
 
 
@@ -76,20 +80,10 @@ def labels_needed(split: str) -> bool:
 def check_labelled(record: Record) -> None:
     """Raises: MalformedError, where the trial has no labels."""
     if record.labels is None:
-        raise MalformedError("has no labels, and only a test trial can do without", WRITE_AGAIN)
+        raise MalformedError("has no labels, and only a test trial can do without", LABEL_IT)
 
 
-def check_config(config: DataConfig, split: str) -> None:
-    """Raises: InputError."""
-    if split not in SPLITS:
-        raise InputError(f"split={split} is not a split; choose train, val or test.")
-    if config.source not in SOURCES:
-        raise InputError(f"data.source={config.source} is no format that is known; choose {', '.join(SOURCES)}.")
-    if config.num_workers < 0:
-        raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
-
-
-def index_problems(index: SplitIndex, root: Path, split: str) -> list[Problem]:
+def index_problems(source: Source, index: SplitIndex, root: str, split: str) -> list[Problem]:
     """Everything wrong that was found on indexing: whole files, and trials in files that can be read.
 
     That a session has no val or test file is usual; that it has no train file while others have is a problem.
@@ -98,25 +92,32 @@ def index_problems(index: SplitIndex, root: Path, split: str) -> list[Problem]:
         InputError: where no session has a file of the split.
     """
     if index.is_empty:
+        name = split_name(source, split)
         raise InputError(
-            f"None of the {len(index.absent)} sessions under {root} has a data_{split}.hdf5; "
+            f"None of the {len(index.absent)} sessions under {root} has a {name}; "
             "choose another split, a data.data_root that has it, or a larger data.max_sessions."
         )
-    problems = index.all_problems
-    if split == "train":
-        remedy = "Copy the file there, or move the session's folder away if it is not for training."
-        problems += [Problem(file_name(session, split), None, "is absent", remedy) for session in index.absent]
-    return problems
+    if split != "train":
+        return [*index.problems]
+    remedy = "Copy the file there, or move the session's folder away if it is not for training."
+    return index.problems + [
+        Problem(source.file(session, split), None, "is absent", remedy) for session in index.absent
+    ]
+
+
+def split_name(source: Source, split: str) -> str:
+    """What a file of the split is called: data_val.hdf5."""
+    return Path(source.file(source.sessions[0], split)).name
 
 
 def _check_channels(index: SplitIndex, num_channels: int, where: str) -> None:
     """One error, not thousands of bad trials, where the setting fits none of them."""
-    counts = Counter(record.channels for file in index.files.values() for record in file.records)
+    counts = Counter(record.channels for records in index.records.values() for record in records)
     if not counts or num_channels in counts:
         return
     most = counts.most_common(1)[0][0]
     others = f" or {len(counts) - 1} other numbers of" if len(counts) > 1 else ""
-    if all(record.frames == num_channels for file in index.files.values() for record in file.records):
+    if all(record.frames == num_channels for records in index.records.values() for record in records):
         raise InputError(
             f"All {counts.total()} trials of {where} have {num_channels} frames of {most}{others} feature channels, so "
             "they seem to be turned round; write input_features as (frames, channels)."

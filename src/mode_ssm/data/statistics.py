@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mode_ssm.data.dataset import TrialEntry
-from mode_ssm.data.file_index import trial_group
-from mode_ssm.data.hdf5 import OpenFiles
-from mode_ssm.data.problems import MalformedError, Problem
-from mode_ssm.data.trials import check_finite, read_features
+from mode_ssm.data.dataset import TrialEntry, check_finite
+from mode_ssm.data.source import Source
+from mode_ssm.index import MalformedError, Problem
 
 Values = NDArray[np.float64]
 
@@ -80,17 +78,17 @@ class FeatureStatistics:
         self.high = np.maximum(self.high, np.where(finite, values, -np.inf).max(axis=0))
 
 
-def feature_statistics(entries: Sequence[TrialEntry], channels: int) -> tuple[FeatureStatistics, list[Problem]]:
+def feature_statistics(
+    source: Source, entries: Sequence[TrialEntry], channels: int
+) -> tuple[FeatureStatistics, list[Problem]]:
     """Read the features of these trials, all of `channels` channels, one at a time; returns what is bad beside."""
     statistics = FeatureStatistics.empty(channels)
     problems = []
-    files = OpenFiles()
     for entry in entries:
         try:
-            features = read_features(trial_group(files.get(entry.path), entry.key.group), entry.record)
+            features = source.read_features(entry.key, entry.record)
             statistics.add(entry, features)
             check_finite(features)
         except MalformedError as malformed:
             problems.append(malformed.problem(entry.file, entry.key.group))
-    files.close()
     return statistics, problems

@@ -1,12 +1,11 @@
-"""Pictures of a data root in the T15 layout, simulated or recorded: one trial, or the features of a session."""
+"""Pictures of a data root, simulated or recorded: one trial, or the features of a session."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mode_ssm.config import InspectConfig
-from mode_ssm.data.sessions import find_sessions
+from mode_ssm.data import open_source
 from mode_ssm.errors import InputError
-from mode_ssm.labels import labels_of
 from mode_ssm.pictures.session import draw_session
 from mode_ssm.pictures.trial import draw_trial
 
@@ -22,21 +21,21 @@ def draw_picture(config: InspectConfig) -> Path:
     Raises:
         InputError: where not exactly one of both is named or it cannot be drawn, or the picture cannot be written.
     """
-    root, sessions = find_sessions(config.data.data_root, config.data.max_sessions)
+    source = open_source(config.data)
     if config.picture is None:
         raise InputError("A trial or session is drawn into a file; give picture=FILE.png.")
     path = Path(config.picture)
     _check_format(path)
     if (config.trial is None) == (config.session is None):
         raise InputError(
-            f"picture={path} shows one trial or one session; give either trial={sessions[-1]}/val/trial_0000 or "
-            f"session={sessions[-1]}, for instance."
+            f"picture={path} shows one trial or one session; give either trial={source.sessions[-1]}/val/trial_0000 or "
+            f"session={source.sessions[-1]}, for instance."
         )
-    labels = labels_of(root, config.data.labels)
+    root = Path(config.data.data_root)
     if config.trial is not None:
-        figure = draw_trial(root, sessions, labels, config.trial)
+        figure = draw_trial(source, root, config.trial)
     else:
-        figure = draw_session(root, sessions, labels, str(config.session), config.data.cache_dir)
+        figure = draw_session(source, root, str(config.session))
     _save(figure, path)
     return path
 

@@ -9,18 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mode_ssm.data.dataset import TrialEntry
-from mode_ssm.data.file_index import trial_group
-from mode_ssm.data.hdf5 import OpenFiles, open_file, reading
-from mode_ssm.data.problems import MalformedError
-from mode_ssm.data.sessions import SPLITS, file_name
-from mode_ssm.data.trials import check_finite, read_features, read_record
+from mode_ssm.data import Source, TrialEntry
+from mode_ssm.data.dataset import read_trial
+from mode_ssm.data.opening import split_entries
+from mode_ssm.data.source import SPLITS
 from mode_ssm.errors import InputError
-from mode_ssm.labels import T15, Labels
-from mode_ssm.simulation.files import TRUTH
+from mode_ssm.index import MalformedError
+from mode_ssm.t15.truth import TRUTH, Alignment, read_alignment
 
 FloatArray = NDArray[np.float32]
-Alignment = NDArray[np.uint8]
 
 
 class ShownTrial(NamedTuple):
@@ -30,34 +27,43 @@ class ShownTrial(NamedTuple):
     alignment: Alignment | None  # (T,) the phoneme of every frame, where a simulation has written it
 
 
-def check_session(session: str, sessions: Sequence[str], root: Path) -> None:
+def check_session(session: str, source: Source, root: Path) -> None:
     """Raises: InputError, where the data root has no such session."""
-    if session not in sessions:
-        raise InputError(
-            f"{root} has no session '{session}'; it has {len(sessions)}, from {sessions[0]} to {sessions[-1]}."
-        )
+    if session not in source.sessions:
+        first, *_, last = source.sessions * 2
+        raise InputError(f"{root} has no session '{session}'; it has {len(source.sessions)}, from {first} to {last}.")
 
 
-def read_shown_trial(root: Path, sessions: Sequence[str], label_set: Labels, trial: str) -> ShownTrial:
+def read_shown_trial(source: Source, root: Path, trial: str) -> ShownTrial:
     """Read the trial that is named as messages name it: t15.2023.08.13/val/trial_0007.
 
     Raises:
         InputError: on a trial that is not there or cannot be read.
     """
     session, split, group = _parts(trial)
-    check_session(session, sessions, root)
-    name = file_name(session, split)
-    with _named(name, group), open_file(root / name) as file:
-        if group not in file:
-            raise InputError(
-                f"{name} has no '{group}'; its first of {len(file)} entries is {next(iter(file), 'none')}."
-            )
-        record, labels = read_record(trial_group(file, group), session, label_set)
-        features = read_features(file[group], record)
-        check_finite(features)
-    numbers = None if labels is None else tuple(labels.tolist())
-    alignment = _read_alignment(root, session, split, group, len(features))
-    return ShownTrial(features.numpy(), record.sentence, numbers, alignment)
+    check_session(session, source, root)
+    entry = _find(source, session, split, group)
+    with _named(entry.file, group):
+        read = read_trial(source, entry)
+    with _named(f"{session}/{TRUTH}", f"{split}/{group}"):
+        alignment = read_alignment(root / session, split, group, len(read.features))
+    numbers = None if read.labels is None else tuple(read.labels.tolist())
+    return ShownTrial(read.features.numpy(), read.sentence, numbers, alignment)
+
+
+def _find(source: Source, session: str, split: str, group: str) -> TrialEntry:
+    """Raises: InputError, on a trial that is not there, or bad."""
+    index = source.index(split, [session])
+    file = source.file(session, split)
+    if index.absent:
+        raise InputError(f"{file} is absent, so it has no '{group}'; name a trial of another split or session.")
+    entries = {entry.key.group: entry for entry in split_entries(source, index, split)}
+    if group in entries:
+        return entries[group]
+    for problem in index.problems:
+        if problem.trial in (None, group):
+            raise InputError(str(problem))
+    raise InputError(f"{file} has no '{group}'; its first of {len(entries)} trials is {next(iter(entries), 'none')}.")
 
 
 def _parts(trial: str) -> tuple[str, str, str]:
@@ -69,32 +75,15 @@ def _parts(trial: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2]
 
 
-def _read_alignment(root: Path, session: str, split: str, group: str, frames: int) -> Alignment | None:
-    """(T,), or None where the session has no truth file, or that has no such trial."""
-    name, place = f"{session}/{TRUTH}", f"{split}/{group}/alignment"
-    if not (root / name).exists():
-        return None
-    with _named(name, f"{split}/{group}"), open_file(root / name) as file, reading("an alignment"):
-        if place not in file:
-            return None
-        found = np.asarray(file[place])
-        if found.dtype.kind not in "iu" or found.shape != (frames,) or not 0 <= found.min() <= found.max() < len(T15):
-            raise MalformedError(f"has an alignment that is not the phonemes of {frames} frames", "Simulate it again.")
-    return found.astype(np.uint8)
-
-
-def read_sample(entries: Sequence[TrialEntry]) -> Iterator[FloatArray]:
+def read_sample(source: Source, entries: Sequence[TrialEntry]) -> Iterator[FloatArray]:
     """The features of these trials, (T, C) each; bad ones are named on stderr and left out."""
-    files = OpenFiles()
     for entry in entries:
         try:
-            features = read_features(trial_group(files.get(entry.path), entry.key.group), entry.record)
-            check_finite(features)
+            trial = read_trial(source, entry)
         except MalformedError as malformed:
             print(f"Leaving out: {malformed.problem(entry.file, entry.key.group)}", file=sys.stderr)
             continue
-        yield features.numpy()
-    files.close()
+        yield trial.features.numpy()
 
 
 @contextmanager

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mode_ssm.data import TrialEntry
-from mode_ssm.data.index import index_split
+from mode_ssm.data import Source, TrialEntry
 from mode_ssm.data.opening import split_entries
-from mode_ssm.data.sessions import SPLITS
+from mode_ssm.data.source import SPLITS
 from mode_ssm.errors import InputError
-from mode_ssm.labels import Labels
 from mode_ssm.pictures.reading import FloatArray, check_session, read_sample
 from mode_ssm.pictures.trial import HALVES
 from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS
@@ -27,7 +25,7 @@ SAMPLE_FRAMES = 40_000  # of them that are kept for the distributions
 SCATTERED = 1_000  # frames shown as points
 
 
-def draw_session(root: Path, sessions: Sequence[str], labels: Labels, session: str, cache_dir: str | None) -> "Figure":
+def draw_session(source: Source, root: Path, session: str) -> "Figure":
     """Draw the features of a sample of a session's trials, of as many channels as most of its trials have.
 
     Raises:
@@ -35,13 +33,13 @@ def draw_session(root: Path, sessions: Sequence[str], labels: Labels, session: s
     """
     from matplotlib.figure import Figure
 
-    check_session(session, sessions, root)
-    entries = _entries(root, session, labels, cache_dir)
+    check_session(session, source, root)
+    entries = _entries(source, root, session)
     sample = [entries[i] for i in np.unique(np.linspace(0, len(entries) - 1, SAMPLE_TRIALS).astype(int))]
     step = -(-sum(entry.frames for entry in sample) // SAMPLE_FRAMES)
     statistics = FeatureStatistics()
     kept = []
-    for features in read_sample(sample):
+    for features in read_sample(source, sample):
         statistics.add(features)
         kept.append(features[::step].copy())
     if not kept:
@@ -60,11 +58,11 @@ def draw_session(root: Path, sessions: Sequence[str], labels: Labels, session: s
     return figure
 
 
-def _entries(root: Path, session: str, labels: Labels, cache_dir: str | None) -> list[TrialEntry]:
+def _entries(source: Source, root: Path, session: str) -> list[TrialEntry]:
     """The sound trials of all splits that have the session's usual number of channels."""
-    indexes = {split: index_split(root, (session,), split, labels, cache_dir) for split in SPLITS}
-    entries = [entry for split, index in indexes.items() for entry in split_entries(index, root, split)]
-    problems = [problem for index in indexes.values() for problem in index.all_problems]
+    indexes = {split: source.index(split, [session]) for split in SPLITS}
+    entries = [entry for split, index in indexes.items() for entry in split_entries(source, index, split)]
+    problems = [problem for index in indexes.values() for problem in index.problems]
     if not entries:
         found = f"; the first problem: {problems[0]}" if problems else "."
         raise InputError(f"{root / session} holds no sound trial{found}")

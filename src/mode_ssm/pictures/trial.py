@@ -1,7 +1,6 @@
 """The picture of a trial: its features by array, its phonemes, and the first principal components of the population."""
 
 import textwrap
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mode_ssm.batch import FRAME_MS
+from mode_ssm.data import Source
 from mode_ssm.labels import T15, Labels
-from mode_ssm.pictures.reading import Alignment, FloatArray, ShownTrial, read_shown_trial
+from mode_ssm.pictures.reading import FloatArray, ShownTrial, read_shown_trial
 from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS, ELECTRODES
 from mode_ssm.simulation.recording import CHANNELS
+from mode_ssm.t15.truth import Alignment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ HALVES = ("threshold crossings", "spike-band power")  # of T15's channels
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
 
 
-def draw_trial(root: Path, sessions: Sequence[str], labels: Labels, trial: str) -> "Figure":
+def draw_trial(source: Source, root: Path, trial: str) -> "Figure":
     """Draw a trial named as t15.2023.08.13/val/trial_0007; T15's 512 channels by feature and array, others in one.
 
     Raises:
@@ -32,7 +33,7 @@ def draw_trial(root: Path, sessions: Sequence[str], labels: Labels, trial: str) 
     """
     from matplotlib.figure import Figure
 
-    shown = read_shown_trial(root, sessions, labels, trial)
+    shown = read_shown_trial(source, root, trial)
     smooth = _smoothed(shown.features)
     halves = 2 if smooth.shape[1] == CHANNELS else 1
     figure = Figure(figsize=(16, 4.5 + 3.2 * halves), layout="constrained")
@@ -47,7 +48,7 @@ def draw_trial(root: Path, sessions: Sequence[str], labels: Labels, trial: str) 
             _mark_arrays(panel)
     else:
         _draw_raster(figure, rasters[0], f"{smooth.shape[1]} features", smooth)
-    _draw_phonemes(phonemes, shown, labels)
+    _draw_phonemes(phonemes, shown, source.labels)
     _draw_components(components, smooth, shown.alignment)
     components.set_xlim(0, len(smooth) * FRAME_MS / 1000)
     return figure

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15
+from mode_ssm.t15.writing import LABEL_SLOTS
 
 COLUMNS = ("session", "split", "block", "trial", "phonemes", "sentence")
-LABEL_SLOTS = 500  # the data set's room for labels, and for the letters of a sentence
 
 _SESSION = re.compile(r"\w+\.\d{4}\.\d{2}\.\d{2}")
 

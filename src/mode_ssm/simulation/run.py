@@ -20,13 +20,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
 from mode_ssm.processes import end_with_parent
-from mode_ssm.simulation.files import TRUTH, SessionFiles
+from mode_ssm.simulation.files import write_population, write_trial
 from mode_ssm.simulation.folder import check_disk, check_folder, claim, describe, needed_bytes
 from mode_ssm.simulation.labels import PlannedTrial
 from mode_ssm.simulation.plan import PlannedSession, plan_sessions
 from mode_ssm.simulation.presets import Preset
 from mode_ssm.simulation.recording import BlockScale
 from mode_ssm.simulation.session import SessionRecorder
+from mode_ssm.t15.truth import TRUTH
+from mode_ssm.t15.writing import SessionWriter
 
 
 class _Shared(NamedTuple):
@@ -156,24 +158,23 @@ def _record_session(session: PlannedSession, days: list[int], preset: Preset, co
     folder = Path(config.out).expanduser() / session.name
     recorder = SessionRecorder(session, days, preset, config)
     try:
-        with SessionFiles(folder, recorder.population) as files:
+        with SessionWriter(folder) as files:
+            write_population(files, recorder.population)
             for block in recorder.blocks():
                 _record_block(recorder, block, files)
     except (OSError, RuntimeError) as error:  # h5py raises the latter on closing a file
         raise InputError(f"{folder} cannot be written ({error}); make room and run the same command again.") from error
 
 
-def _record_block(recorder: SessionRecorder, block: tuple[PlannedTrial, ...], files: SessionFiles) -> None:
+def _record_block(recorder: SessionRecorder, block: tuple[PlannedTrial, ...], files: SessionWriter) -> None:
     """Write the trials as they come, then z-score them in the file, so that memory never holds more than one."""
     scale = BlockScale()
     written = []
     for recorded in recorder.record_raw(block, scale):
-        written.append(files.add(recorded))
+        written.append(write_trial(files, recorded))
         _count_trial()
-    for dataset in written:
-        features = dataset[:]
-        scale.scale(features)
-        dataset[:] = features
+    for place in written:
+        files.change_features(place, scale.scale)
 
 
 def _count_trial() -> None:

@@ -1,7 +1,6 @@
 """The data of a run: the train split, the val split where there is one, and which sentences were trained on."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from mode_ssm.config import TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
@@ -42,8 +41,7 @@ def open_splits(config: TrainConfig) -> Splits:
         num_channels=channels,
         encoder_frames=lambda frames: encoder_frames(config, fewest_frames(frames, config.augmentation)),
     )
-    root = Path(config.data.data_root)
-    if not any((root / session / "data_val.hdf5").exists() for session in train.sessions):
+    if train.source.index("val", train.sessions).is_empty:
         return Splits(train, None)
     val = open_split(
         config.data,

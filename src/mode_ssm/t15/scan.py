@@ -4,13 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
-
-from mode_ssm.data.hdf5 import open_file, reading, stat_file
-from mode_ssm.data.problems import MalformedError, Problem
-from mode_ssm.data.sessions import file_name
-from mode_ssm.data.trials import WRITE_AGAIN, Record, read_record
+from mode_ssm.index import MalformedError, Problem, Record
 from mode_ssm.labels import Labels
+from mode_ssm.t15.files import open_file, reading, stat_file
+from mode_ssm.t15.groups import read_record
+from mode_ssm.t15.sessions import file_name
 
 _TRIAL_GROUP = re.compile(r"trial_(\d+)")
 
@@ -43,17 +41,8 @@ def scan_file(root: Path, session: str, split: str, labels: Labels) -> FileIndex
         records, problems = [], []
         for _, trial in trials:
             try:
-                records.append(read_record(trial_group(file, trial), session, labels)[0])
+                records.append(read_record(file, trial, session, labels)[0])
             except MalformedError as malformed:
                 problems.append(malformed.problem(name, trial))
     others = tuple(member for member in members if not _TRIAL_GROUP.fullmatch(member))
     return FileIndex(status.st_size, status.st_mtime_ns, tuple(records), tuple(problems), others)
-
-
-def trial_group(file: h5py.File, trial: str) -> h5py.Group:
-    """Raises: MalformedError, where the file has no such group."""
-    with reading("a link"):
-        group = file[trial]
-    if not isinstance(group, h5py.Group):
-        raise MalformedError("is not a group that can be read", WRITE_AGAIN)
-    return group

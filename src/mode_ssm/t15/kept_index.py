@@ -9,47 +9,30 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from mode_ssm.data.file_index import FileIndex
-from mode_ssm.data.problems import MalformedError, Problem
-from mode_ssm.data.scan_process import scan_file
-from mode_ssm.data.sessions import file_name
-from mode_ssm.data.trials import Record
+from mode_ssm.index import MalformedError, Problem, Record, SplitIndex
 from mode_ssm.labels import Labels
+from mode_ssm.t15.scan import FileIndex
+from mode_ssm.t15.scan_process import scan_file
+from mode_ssm.t15.sessions import file_name
 
 log = logging.getLogger(__name__)
 _FORMAT = 2  # of the JSON file; raised with each change of what is checked or kept
 _RECORD_TYPES = (str, int, int, int, int, (int, NoneType), int, (str, NoneType))
 
 
-@dataclass
-class SplitIndex:
-    files: dict[str, FileIndex] = field(default_factory=dict)  # session -> its file of the split
-    problems: list[Problem] = field(default_factory=list)  # of whole files, which have no FileIndex then
-    absent: list[str] = field(default_factory=list)  # sessions without a file of the split
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no session has a file of the split, readable or not."""
-        return not self.files and not self.problems
-
-    @property
-    def all_problems(self) -> list[Problem]:
-        """Of whole files, and of trials in files that can be read."""
-        return self.problems + [problem for file in self.files.values() for problem in file.problems]
-
-
-def index_split(root: Path, sessions: tuple[str, ...], split: str, labels: Labels, cache_dir: str | None) -> SplitIndex:
+def index_split(root: Path, sessions: Sequence[str], split: str, labels: Labels, cache_dir: str | None) -> SplitIndex:
     """Index the split's file of each session, from the cache where the file has not changed since."""
     origin = {"format": _FORMAT, "root": str(root.resolve()), "labels": labels.as_dict()}
     cache = _cache_file(root, labels, cache_dir)
     known = {} if cache is None else _load(cache, origin)
-    index = SplitIndex()
+    index, files = SplitIndex(), {}
     changed = False
     for session in sessions:
         name = file_name(session, split)
@@ -62,11 +45,17 @@ def index_split(root: Path, sessions: tuple[str, ...], split: str, labels: Label
                 log.info("Indexing %s", root / name)
                 known[name] = found = scan_file(root, session, split, labels)
                 changed = True
-            index.files[session] = found
+            files[name] = found
+            index.records[session] = found.records
         except MalformedError as malformed:
             index.problems.append(malformed.problem(name))
     if changed and cache is not None:
         _save(cache, root, origin, known)
+    for name, found in files.items():
+        index.problems += found.problems
+        if found.others:
+            what = f"holds {', '.join(found.others)} beside its trials"
+            index.notes.append(Problem(name, None, what, "Nothing but trial_NNNN groups is read."))
     return index
 
 

@@ -1,5 +1,6 @@
 """Open HDF5 files and read from them so that a broken one says what it is instead of failing inside a library."""
 
+import errno
 import os
 import stat
 from collections import OrderedDict
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import h5py
 
-from mode_ssm.data.problems import MalformedError
+from mode_ssm.errors import printable
+from mode_ssm.index import MalformedError
 
 MAX_OPEN_FILES = 8  # per process; T15 has 45 files a split
 COPY_AGAIN = "Copy or download the file again, or move it out of the session folder."
+_LOCKED = (errno.EAGAIN, errno.EACCES)  # what a lock answers that another program holds
 _H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # all that h5py makes of an HDF5 error
 
 
@@ -30,17 +33,27 @@ def reading(what: str) -> Iterator[None]:
 
 
 def open_file(path: Path) -> h5py.File:
-    """Open for reading.
+    """Open for reading; on a disk that has no locks (a network file system, say), without one.
 
     Raises:
         MalformedError: where the path is no regular, readable, complete HDF5 file.
     """
     stat_file(path)
     try:
-        # Each trial is read whole, once: HDF5's cache of chunks would only hold memory.
-        return h5py.File(path, "r", rdcc_nbytes=0)
+        return _open(path)
     except _H5PY_ERRORS as error:
-        raise _unopened(path, _reason(error)) from None
+        reason = _reason(error)
+    if "lock file" in reason and not any(f"errno = {number}," in reason for number in _LOCKED):
+        try:
+            return _open(path, locking=False)
+        except _H5PY_ERRORS as error:
+            reason = _reason(error)
+    raise _unopened(path, reason)
+
+
+def _open(path: Path, **options: bool) -> h5py.File:
+    """Each trial is read whole, once: HDF5's cache of chunks would only hold memory."""
+    return h5py.File(path, "r", rdcc_nbytes=0, **options)
 
 
 def stat_file(path: Path) -> os.stat_result:
@@ -79,13 +92,6 @@ def _reason(error: BaseException) -> str:
     text = str(error.args[-1]) if error.args else type(error).__name__
     inner = text[text.find("(") + 1 : text.rfind(")")] if "(" in text else text
     return printable(inner or text).splitlines()[0]
-
-
-def printable(text: str, limit: int = 120) -> str:
-    """Text of a file for a message: whatever the file held, it can be printed and stays on one line."""
-    escaped = text.encode("utf-8", "backslashreplace").decode()
-    line = "".join(c if c.isprintable() else " " for c in escaped)
-    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 class OpenFiles:

@@ -15,12 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mode_ssm.data import file_index
-from mode_ssm.data.file_index import FileIndex
-from mode_ssm.data.hdf5 import COPY_AGAIN, stat_file
-from mode_ssm.data.problems import MalformedError
-from mode_ssm.data.sessions import file_name
+from mode_ssm.index import MalformedError
 from mode_ssm.labels import Labels
+from mode_ssm.t15 import scan
+from mode_ssm.t15.files import COPY_AGAIN, stat_file
+from mode_ssm.t15.scan import FileIndex
+from mode_ssm.t15.sessions import file_name
 
 LIMIT_S = 30.0  # of processor time for a file (T15's take under 1 s): neither a slow disk nor a busy machine counts
 IDLE_S = 20.0
@@ -40,7 +40,7 @@ _Answer = FileIndex | MalformedError
 
 
 def scan_file(root: Path, session: str, split: str, labels: Labels) -> FileIndex:
-    """As file_index.scan_file, apart from this process.
+    """As scan.scan_file, apart from this process.
 
     Raises:
         MalformedError: as there, and where the file makes the HDF5 library crash, or hang (not noticed on Windows).
@@ -151,7 +151,7 @@ def serve() -> None:
 
 def _answer(question: _Question) -> _Answer:
     try:
-        return file_index.scan_file(question.root, question.session, question.split, question.labels)
+        return scan.scan_file(question.root, question.session, question.split, question.labels)
     except MalformedError as malformed:
         return malformed
     except MemoryError:

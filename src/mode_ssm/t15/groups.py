@@ -4,48 +4,48 @@ The layout is T15's: `input_features` (T, C), and where the trial is labelled `s
 the first `seq_len` are labels; attributes n_time_steps, session, block_num, trial_num, seq_len, sentence_label.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from mode_ssm.data.hdf5 import printable, reading
-from mode_ssm.data.problems import MalformedError
+from mode_ssm.errors import printable
+from mode_ssm.index import MalformedError, Record
 from mode_ssm.labels import Labels
+from mode_ssm.t15.files import reading
 
 MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
 MAX_CHANNELS = 10_000
 WRITE_AGAIN = "Write the trial again in the T15 layout, or remove it from the file."
 
 
-class Record(NamedTuple):
-    """What a trial is, without its features."""
-
-    group: str  # trial_0007
-    block: int
-    number: int  # trial_num within the block
-    frames: int  # T
-    channels: int  # C
-    labels: int | None  # U; None where the trial is not labelled
-    repeats: int  # pairs of equal neighbours among the labels: CTC needs a blank between them
-    sentence: str | None
+LabelArray = NDArray[np.int64]
 
 
-def read_record(group: h5py.Group, session: str, label_set: Labels) -> tuple[Record, Tensor | None]:
-    """Check a trial's shapes, attributes and labels; returns them with the labels (U,) int64, where it has any.
+def trial_group(file: h5py.File, name: str) -> h5py.Group:
+    """Raises: MalformedError, where the file has no such group."""
+    with reading("a link"):
+        group = file[name]
+    if not isinstance(group, h5py.Group):
+        raise MalformedError("is not a group that can be read", WRITE_AGAIN)
+    return group
 
-    `session` is the folder's name.
+
+def read_record(file: h5py.File, name: str, session: str, label_set: Labels) -> tuple[Record, LabelArray | None]:
+    """Check the shapes, attributes and labels of the trial `name`; returns them with the labels (U,), where it has any.
+
+    `session` is the folder's name. The trial is who it was asked for as, whatever a link makes of its group's name.
 
     Raises:
         MalformedError: on the first thing that breaks the layout.
     """
+    group = trial_group(file, name)
     frames, channels = _check_features(group)
     _check_session(group, session)
     labels = _read_labels(group, label_set)
     record = Record(
-        group=group.name.rpartition("/")[2],
+        group=name,
         block=_integer(group, "block_num"),
         number=_integer(group, "trial_num"),
         frames=frames,
@@ -54,10 +54,10 @@ def read_record(group: h5py.Group, session: str, label_set: Labels) -> tuple[Rec
         repeats=0 if labels is None else int((labels[1:] == labels[:-1]).sum()),
         sentence=_read_sentence(group),
     )
-    return record, None if labels is None else torch.from_numpy(labels)
+    return record, labels
 
 
-def read_features(group: h5py.Group, record: Record) -> Tensor:
+def read_features(file: h5py.File, record: Record) -> NDArray[np.float32]:
     """(T, C) float32, of any floating dtype in the file; what overflows float32 becomes infinite.
 
     Raises:
@@ -65,19 +65,8 @@ def read_features(group: h5py.Group, record: Record) -> Tensor:
     """
     values = np.empty((record.frames, record.channels), dtype=np.float32)
     with reading("input_features"):
-        group["input_features"].read_direct(values)
-    return torch.from_numpy(values)
-
-
-def check_finite(features: Tensor) -> None:
-    """Raises: MalformedError, where (T, C) features hold NaN or infinity."""
-    finite = torch.isfinite(features)
-    if not finite.all():
-        frame, channel = (~finite).nonzero()[0].tolist()
-        raise MalformedError(
-            f"has {int((~finite).sum())} NaN or infinite feature values, the first at frame {frame}, channel {channel}",
-            "Repair the features, or remove the trial from the file.",
-        )
+        trial_group(file, record.group)["input_features"].read_direct(values)
+    return values
 
 
 def _check_features(group: h5py.Group) -> tuple[int, int]:
@@ -119,7 +108,7 @@ def _check_session(group: h5py.Group, folder: str) -> None:
         )
 
 
-def _read_labels(group: h5py.Group, label_set: Labels) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+def _read_labels(group: h5py.Group, label_set: Labels) -> LabelArray | None:
     dataset = _dataset(group, "seq_class_ids")
     if dataset is None:
         return None
@@ -136,7 +125,7 @@ def _read_labels(group: h5py.Group, label_set: Labels) -> np.ndarray[Any, np.dty
             f"has seq_len={count}, needed is 1 to {shape[0]}, the length of seq_class_ids", WRITE_AGAIN
         )
     with reading("seq_class_ids"):
-        labels: np.ndarray[Any, np.dtype[np.int64]] = dataset[:count].astype(np.int64)
+        labels: LabelArray = dataset[:count].astype(np.int64)
     bad = np.flatnonzero((labels < 0) | (labels >= len(label_set)) | (labels == label_set.blank))
     if len(bad):
         label, place = labels[bad[0]], bad[0]

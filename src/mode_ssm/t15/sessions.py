@@ -5,13 +5,17 @@ from pathlib import Path
 
 from mode_ssm.errors import InputError
 
-SPLITS = ("train", "val", "test")
 SESSION_NAME = re.compile(r"[A-Za-z0-9_-]+\.(\d{4})\.(\d{2})\.(\d{2})")
 
 
+def split_file(split: str) -> str:
+    """The name of a session's file of one split."""
+    return f"data_{split}.hdf5"
+
+
 def file_name(session: str, split: str) -> str:
-    """The name of a session's file of one split, relative to the data root."""
-    return f"{session}/data_{split}.hdf5"
+    """The same, relative to the data root."""
+    return f"{session}/{split_file(split)}"
 
 
 def find_sessions(data_root: str, max_sessions: int | None) -> tuple[Path, tuple[str, ...]]:

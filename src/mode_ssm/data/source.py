@@ -1,0 +1,60 @@
+"""What any format of recordings answers, and which formats there are.
+
+Another format is a module with a class like this, and a line in SOURCES.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from mode_ssm.batch import TrialKey
+from mode_ssm.config import DataConfig
+from mode_ssm.errors import InputError
+from mode_ssm.index import Record, SplitIndex
+from mode_ssm.labels import Labels
+from mode_ssm.t15.source import T15Source
+
+SPLITS = ("train", "val", "test")
+
+
+class Source(Protocol):
+    """The recordings of one data root. It can be pickled: each reader process gets a copy."""
+
+    sessions: tuple[str, ...]  # in the order of their dates, whatever splits they have
+    labels: Labels  # the set that the trials are labelled with
+
+    def file(self, session: str, split: str) -> str:
+        """What messages call a session's part of a split: <session>/data_<split>.hdf5."""
+
+    def index(self, split: str, sessions: Sequence[str]) -> SplitIndex:
+        """What these sessions hold of a split, read without features; what is wrong is told in it, not raised."""
+
+    def read_labels(self, key: TrialKey, record: Record) -> Tensor | None:
+        """(U,) int64, checked against the set; None where the trial has none.
+
+        Raises:
+            MalformedError: where they cannot be read, or the trial is no longer as its record says.
+        """
+
+    def read_features(self, key: TrialKey, record: Record) -> Tensor:
+        """(T, C) float32; any value, NaN and infinity too.
+
+        Raises:
+            MalformedError: where they cannot be read.
+        """
+
+
+SOURCES: dict[str, Callable[[DataConfig], Source]] = {"t15": T15Source}
+
+
+def open_source(config: DataConfig) -> Source:
+    """
+    Raises:
+        InputError: on an unknown format or a bad setting, and where the format finds no recordings.
+    """
+    if config.num_workers < 0:
+        raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
+    if config.source not in SOURCES:
+        raise InputError(f"data.source={config.source} is no format that is known; choose {' or '.join(SOURCES)}.")
+    return SOURCES[config.source](config)
