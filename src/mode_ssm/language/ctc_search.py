@@ -21,7 +21,7 @@ from mode_ssm.language.history import NO_WORD, Backtrace
 from mode_ssm.language.hypothesis import WordHypothesis, best_per_sentence, read_hypothesis
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.scores import WordScores
-from mode_ssm.language.segments import Floats, Ints, best_rows, expand, heads
+from mode_ssm.language.segments import Flags, Floats, Ints, best_rows, expand, heads
 from mode_ssm.language.trie import ROOT, PrefixTree
 
 _LEAST = -1e4  # stands for the logarithm of 0, so that sums stay finite
@@ -91,6 +91,20 @@ class CTCWordStream:
             self.beam = together.take(np.argsort(together.trial, kind="stable"))
         if len(self.trace) > self._tidy_at:
             self._tidy()
+
+    @property
+    def scores(self) -> Floats:
+        """(N,) of the hypotheses of the beam."""
+        return self._add(self.beam.in_blank, self.beam.in_label)
+
+    @property
+    def traces(self) -> Ints:
+        """(N,) the last emission of each hypothesis' best path."""
+        return likelier_trace(self.beam)
+
+    def keep(self, rows: Flags) -> None:
+        """Drop all other hypotheses."""
+        self.beam = self.beam.take(rows)
 
     def end(self) -> list[list[WordHypothesis]]:
         """Each trial's n-best; sentences that stop within a word only where there is no other."""

@@ -35,6 +35,19 @@ class Backtrace:
             last = int(self._columns[0, last])
         return self._columns[1:, places[::-1]].T
 
+    def ended(self, last: Ints) -> tuple[Ints, Ints]:
+        """The words of each history and the frames that ended them, (most words, N) each, filled up with NO_WORD."""
+        words, frames = [], []
+        while np.any(last > START):
+            words.append(self._columns[3, last])
+            frames.append(self._columns[2, last])
+            last = np.maximum(self._columns[0, last], START)
+        table = np.array(words, np.int64).reshape(-1, len(last))[::-1]
+        times = np.array(frames, np.int64).reshape(-1, len(last))[::-1]
+        order = np.argsort(table == NO_WORD, axis=0, kind="stable")  # what ended no word goes to the end
+        size = int((table != NO_WORD).sum(axis=0).max(initial=0))
+        return np.take_along_axis(table, order, 0)[:size], np.take_along_axis(times, order, 0)[:size]
+
     def keep(self, used: Ints) -> Ints:
         """Forget what no emission in use comes from; the new number of each one in use."""
         alive = np.zeros(self._size, dtype=np.bool_)

@@ -1,0 +1,71 @@
+"""Words are committed once, and what they cost: nothing by agreement, other hypotheses by age."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mode_ssm.config import WordSearchConfig
+from mode_ssm.language.commitment import CommittingStream, SpokenWords
+from mode_ssm.language.ctc_search import CTCWordSearch
+from mode_ssm.language.model import WordModel
+from mode_ssm.language.trie import build_tree
+from mode_ssm.phonemes import BLANK, SILENCE
+from tests.language.conftest import A, B
+from tests.language.paths import posteriors
+
+
+def search(model: WordModel, **options: float) -> CTCWordSearch:
+    return CTCWordSearch(model, build_tree(model), WordSearchConfig(**options), 5)
+
+
+def spoken_in_pieces(stream: CommittingStream, log_probs: np.ndarray, size: int) -> list[SpokenWords]:
+    return [stream.step(log_probs[at : at + size]) for at in range(0, len(log_probs), size)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 5), st.sampled_from([None, 0, 2, 6]))
+def test_committed_words_stay(word_model: WordModel, seed: int, frames: int, size: int, lag: int | None) -> None:
+    find = search(word_model, lm_weight=0.5, word_score=0.0, beam_threshold=8.0)
+    log_probs = posteriors(frames, seed)
+    stream = CommittingStream(find, lag)
+    said = spoken_in_pieces(stream, log_probs, size)
+    found = stream.end()
+    for earlier, later in pairwise(said):
+        assert later.committed[: len(earlier.committed)] == earlier.committed
+    assert all(hypothesis.words[: len(said[-1].committed)] == said[-1].committed for hypothesis in found)
+    by_frame = CommittingStream(find, lag)
+    assert spoken_in_pieces(by_frame, log_probs, 1)[-1] == said[-1]
+    assert by_frame.end() == found
+    if lag is None:
+        assert found == find([log_probs])[0]
+
+
+def path_of(labels: list[int], doubt: float = 9.0) -> np.ndarray:
+    """Log-probabilities in which each frame's label is nearly certain."""
+    log_probs = np.full((len(labels), 41), -doubt)
+    log_probs[range(len(labels)), labels] = -0.01
+    return log_probs
+
+
+def test_words_of_an_age_are_committed_though_others_would_do(word_model: WordModel) -> None:
+    """ah and awe sound alike, so that the beam never agrees; the word is fixed three frames after its boundary."""
+    log_probs = path_of([A, SILENCE, *[BLANK] * 6, B, SILENCE, BLANK])
+    find = search(word_model)
+    never, after_three = CommittingStream(find), CommittingStream(find, lag_frames=2)
+    assert [len(words.committed) for words in spoken_in_pieces(never, log_probs, 1)] == [0] * 11
+    said = spoken_in_pieces(after_three, log_probs, 1)
+    assert [len(words.committed) for words in said] == [0] * 4 + [1] * 7
+    assert said[3].open == said[4].committed == find([log_probs])[0][0].words[:1]
+    assert said[-1].open == ("bee",)
+
+
+def test_a_word_without_rivals_is_committed_with_its_end(word_model: WordModel) -> None:
+    stream = CommittingStream(search(word_model, beam_threshold=4.0))
+    said = spoken_in_pieces(stream, path_of([B, SILENCE, BLANK, BLANK], doubt=30.0), 1)
+    assert [words.committed for words in said] == [(), ("bee",), ("bee",), ("bee",)]
+    assert stream.end()[0].score == pytest.approx(
+        search(word_model, beam_threshold=4.0)([path_of([B, SILENCE, BLANK, BLANK], doubt=30.0)])[0][0].score
+    )
