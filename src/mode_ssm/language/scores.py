@@ -7,17 +7,17 @@ from mode_ssm.language.segments import Floats, Ints
 class WordScores:
     """A word model's n-gram scores, for many states and words at once. All natural logarithms."""
 
-    most = 0.0  # no word scores higher
-
     def __init__(self, model: WordModel) -> None:
         self.names = model.words
         self._ngrams = model.ngrams
-        self._numbers = model.numbers
+        self._numbers, self._bonus = model.numbers, model.bonus
+        self.most = model.most  # no word scores higher
         self.start = model.ngrams.start
 
     def score(self, states: Ints, words: Ints) -> tuple[Ints, Floats]:
-        """The states after the words, and the log-probabilities of the words in the states before; all (N,)."""
-        return self._ngrams.score(states, self._numbers[words])
+        """The states after the words, and what the words are worth in the states before; all (N,)."""
+        after, gained = self._ngrams.score(states, self._numbers[words])
+        return after, gained + self._bonus[words]
 
     def finish(self, states: Ints) -> Floats:
         """Log-probability (N,) that the sentence ends in each state."""
