@@ -24,7 +24,7 @@ def test_a_full_search_with_added_words_is_exhaustive(word_model: WordModel, boo
     log_probs = posteriors(6, seed)
     expected = enumerate_paths(model, log_probs, OPTIONS)  # which know no bonus
     (found,) = CTCWordSearch(model, tree, OPTIONS, 10_000)([log_probs])
-    bonus = dict(zip(model.words, model.bonus.tolist(), strict=True))
+    bonus = dict(zip(model.words, model.bonuses.tolist(), strict=True))
     scores = {h.words: h.score for h in found if h.score > -1e3}
     wanted = {w: s + 0.6 * sum(bonus[word] for word in w) for w, s in expected.items() if s > -1e3}
     assert {w for w in wanted if "baa" in w}

@@ -35,7 +35,7 @@ def add_words(
     new = [name for name in words if name not in place]
     place |= {name: len(place) + n for n, name in enumerate(new)}
     numbers = np.concatenate([model.numbers, np.array([model.ngrams.index(name) for name in new], np.int64)])
-    bonus = np.concatenate([model.bonus, np.zeros(len(new))])
+    bonus = np.concatenate([model.bonuses, np.zeros(len(new))])
     touched = np.array([place[name] for name in words], np.int64)
     scores = model.ngrams.unigrams[numbers[touched]]
     unknown = numbers[touched] == model.ngrams.unknown

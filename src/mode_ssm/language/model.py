@@ -1,7 +1,7 @@
 """A language model and a lexicon in memory: what every word search needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -25,17 +25,18 @@ class WordModel:
     numbers: NDArray[np.int64]  # (W,) each word's number in the n-gram model, which may be that of <unk>
     labels: Labels = T15
     arpa: Path | None = None  # what the n-gram model was read from
-    bonus: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # (W,) nats on each n-gram score
+    bonus: NDArray[np.float64] | None = None  # (W,) nats on each n-gram score; None = 0
     most: float = 0.0  # no word scores higher
 
-    def __post_init__(self) -> None:
-        if not len(self.bonus):
-            object.__setattr__(self, "bonus", np.zeros(len(self.words)))
+    @cached_property
+    def bonuses(self) -> NDArray[np.float64]:
+        """(W,) nats on each n-gram score."""
+        return np.zeros(len(self.words)) if self.bonus is None else self.bonus
 
     @cached_property
     def unigrams(self) -> NDArray[np.float64]:
         """(W,) score of each word without context: its natural log-probability and its bonus."""
-        return self.ngrams.unigrams[self.numbers] + self.bonus
+        return self.ngrams.unigrams[self.numbers] + self.bonuses
 
     def start(self) -> int:
         """State of the language model at the start of a sentence."""

@@ -10,7 +10,7 @@ class WordScores:
     def __init__(self, model: WordModel) -> None:
         self.names = model.words
         self._ngrams = model.ngrams
-        self._numbers, self._bonus = model.numbers, model.bonus
+        self._numbers, self._bonus = model.numbers, model.bonuses
         self.most = model.most  # no word scores higher
         self.start = model.ngrams.start
 
