@@ -18,6 +18,7 @@ from starting import start
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 from mode_ssm.report.records import Run, read_runs
+from mode_ssm.training.balance import balances
 
 SETTLED = 100  # joint updates after which a scaling must hold
 BLOCK = 50  # joint updates whose median is looked at
@@ -33,14 +34,14 @@ class Ratios(NamedTuple):
 
 
 def ratios(run: Run) -> Ratios:
-    joint = [stage for stage in run.config.training.stages if stage.ctc_weight and stage.rnnt_weight]
+    pair = balances(run.terms)[0]
+    joint = [stage for stage in run.config.training.stages if pair.target(stage)]
     updates = [r for stage in joint for r in run.of_kind("update") if r["stage"] == stage.name]
     if len(updates) < SETTLED + BLOCK:
         raise InputError(f"{run.path} has {len(updates)} joint updates; give a run with at least {SETTLED + BLOCK}.")
-    gradients, losses = (
-        [r[key] for r in updates if r[key] is not None] for key in ("encoder_grad_ratio", "rnnt_ctc_ratio")
-    )
-    return Ratios("/".join(run.path.parts[-3:]), joint[0].target_ratio, gradients, losses)
+    keys = pair.gradient_key, pair.loss_key
+    gradients, losses = ([r[key] for r in updates if r[key] is not None] for key in keys)
+    return Ratios("/".join(run.path.parts[-3:]), pair.target(joint[0]) or 0.0, gradients, losses)
 
 
 def medians(values: Sequence[float]) -> list[float]:

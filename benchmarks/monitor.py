@@ -33,7 +33,7 @@ from mode_ssm.settings import read_settings
 from mode_ssm.training.clipping import Norms
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.display import Display
-from mode_ssm.training.history import Record
+from mode_ssm.training.history import LogLine
 from mode_ssm.training.loop import Trainer
 from mode_ssm.training.monitor import Monitor
 from mode_ssm.training.run_folder import RunFolder
@@ -57,14 +57,14 @@ def clip_only(model: ModeSSM, bound: float) -> Norms:
 def unwatched(trainer: Trainer) -> Iterator[None]:
     """A training that records what it has to compute anyway, and no more."""
 
-    def log(record: Record) -> None:
+    def log(record: LogLine) -> None:
         trainer.folder.log({key: record[key] for key in UNWATCHED})
 
     with ExitStack() as stack:
         stack.enter_context(patch("mode_ssm.training.objective.measured", unmeasured))
-        stack.enter_context(patch("mode_ssm.training.objective.mean_blank", lambda *_: torch.zeros(())))
+        stack.enter_context(patch("mode_ssm.training.terms.ctc.mean_blank", lambda *_: torch.zeros(())))
         stack.enter_context(patch("mode_ssm.training.update.clip_gradients", clip_only))
-        stack.enter_context(patch("mode_ssm.training.steering.Steering.remember", lambda *_: None))
+        stack.enter_context(patch.object(trainer, "learn_from", lambda *_: None))
         stack.enter_context(patch.object(trainer, "log", log))
         yield
 
@@ -73,8 +73,9 @@ def trainer_of(config: TrainConfig) -> Trainer:
     """A trainer at the start of its last stage."""
     trainer = Trainer(start_fabric(config.training), config, open_splits(config), RunFolder(config), None)
     trainer.display = Display(1, 0, 1, silent=True)
-    trainer.monitor = Monitor(config, trainer.updates_per_epoch, {}, trainer.folder.open(config, trainer.position))
-    trainer.epoch_terms = []
+    per_epoch = [trainer.updates_per_epoch] * len(config.training.stages)
+    trainer.monitor = Monitor(config, per_epoch, {}, trainer.folder.open(config, trainer.position))
+    trainer.epoch_numbers = []
     trainer.position.stage = len(config.training.stages) - 1
     trainer.monitor.begin(trainer.position.stage, 0)
     return trainer

@@ -188,8 +188,7 @@ def _scores(race: Race, folder: Path) -> dict[str, Any]:
     recogniser = _last(folder)
     config = recogniser.checkpoint.config
     stages = config.training.stages
-    trained = {Decoder.ctc: any(s.ctc_weight for s in stages), Decoder.rnnt: any(s.rnnt_weight for s in stages)}
-    decoders = [decoder for decoder, is_trained in trained.items() if is_trained]
+    decoders = [decoder for decoder in Decoder if any(stage.weights.get(decoder.value) for stage in stages)]
     curve = [record for record in read_metrics(folder) if record["kind"] == "validation"]
     keys = ("update", *(f"per_{decoder.value}" for decoder in decoders))
     return {

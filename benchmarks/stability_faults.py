@@ -14,7 +14,7 @@ from mode_ssm.losses import fused
 from mode_ssm.losses.arguments import Size, Trials
 from mode_ssm.losses.lattice import Flows, _Lattices
 from mode_ssm.models.model import ModeSSM, TransducerInputs
-from mode_ssm.training import objective
+from mode_ssm.training.terms import rnnt
 
 STORED_LABELS = 500  # the length of seq_class_ids in a T15 file, zero-padded
 
@@ -22,7 +22,7 @@ STORED_LABELS = 500  # the length of seq_class_ids in a T15 file, zero-padded
 @contextmanager
 def padded_labels() -> Iterator[None]:
     """In training, the transducer reads `seq_class_ids` with its zero padding: 500 labels a trial, mostly the blank."""
-    predict, nats = ModeSSM.transducer_inputs, objective.transducer_nats
+    predict, nats = ModeSSM.transducer_inputs, rnnt.transducer_nats
 
     def padded(labels: Tensor) -> Tensor:
         return F.pad(labels, (0, STORED_LABELS - labels.shape[1]))
@@ -40,7 +40,7 @@ def padded_labels() -> Iterator[None]:
 
     with (
         patch.object(ModeSSM, "transducer_inputs", inputs),
-        patch.object(objective, "transducer_nats", all_of_them),
+        patch.object(rnnt, "transducer_nats", all_of_them),
         patch.object(fused, "check_trials", _unchecked),
     ):
         yield

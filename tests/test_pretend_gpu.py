@@ -28,7 +28,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def training_on_gpu(monkeypatch):
-    monkeypatch.setattr("mode_ssm.training.loop.draw_run", lambda _: None)
+    monkeypatch.setattr("mode_ssm.training.loop.draw_run", lambda *_: None)
     monkeypatch.setattr(
         "mode_ssm.training.loop.start_fabric", lambda training: OnGPU(accelerator="cpu", precision=training.precision)
     )

@@ -36,9 +36,9 @@ def test_the_defaults_are_a_joint_run_at_the_size_of_t15():
     assert isinstance(config.encoder, SSMEncoderConfig)
     assert isinstance(config.predictor, StatelessPredictorConfig)
     assert config.preprocessor.num_channels == 512
-    assert [(s.name, s.ctc_weight, s.rnnt_weight) for s in config.training.stages] == [
-        ("ctc_warmup", 1.0, 0.0),
-        ("joint_train", 0.3, 1.0),
+    assert [(s.name, s.weights) for s in config.training.stages] == [
+        ("ctc_warmup", {"ctc": 1.0}),
+        ("joint_train", {"ctc": 0.3, "rnnt": 1.0}),
     ]
 
 
@@ -286,8 +286,8 @@ output_dir: fixruns/gru
 def test_settings_of_an_older_run_are_read():
     config = settings_from_file(TrainConfig, OLD, "config.yaml")
     first, second = config.training.stages
-    assert (first.ctc_weight, first.rnnt_weight, first.rnnt_ramp_updates) == (1.0, 0.0, 0)
-    assert (second.ctc_weight, second.rnnt_weight, second.rnnt_ramp_updates) == (0.3, 1.0, 30)
+    assert (first.weights, first.ramp_updates) == ({"ctc": 1.0, "rnnt": 0.0}, {"rnnt": 0})
+    assert (second.weights, second.ramp_updates) == ({"ctc": 0.3, "rnnt": 1.0}, {"rnnt": 30})
     assert config.encoder == GRUEncoderConfig(width=16, layers=2)
     assert (config.joiner.kind, config.output_dir) == ("additive", "fixruns/gru")
 
@@ -373,5 +373,6 @@ def test_help_lists_every_setting(schema):
     config = read_settings(schema, needed if schema is not TrainConfig else [])
     for key, _ in walk(config):
         key = re.sub(r"weights\.(\w+)$", r"\1_weight", key).removesuffix(".ramp_updates")
+        key = re.sub(r"\.splits\.\d+$", ".splits", key)
         if not key.endswith(".kind"):
             assert re.search(rf"^  {re.escape(key)}[=.]", text, re.MULTILINE), key

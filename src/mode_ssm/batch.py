@@ -47,7 +47,6 @@ class Batch(NamedTuple):
     session_index: Tensor  # (B,) int64, -1 for a session that the model has not seen
     keys: tuple[TrialKey, ...]
     sentences: tuple[str | None, ...]
-    new_sessions: bool = True  # false where it is known, without a look at the tensor, that no session_index is -1
 
     @property
     def labelled(self) -> Tensor:
@@ -63,7 +62,6 @@ class Batch(NamedTuple):
             self.session_index.to(device),
             self.keys,
             self.sentences,
-            self.new_sessions,
         )
 
 
@@ -81,7 +79,6 @@ def collate(trials: list[Trial], session_index: dict[str, int]) -> Batch:
         session_index=torch.tensor([session_index.get(trial.key.session, -1) for trial in trials]),
         keys=tuple(trial.key for trial in trials),
         sentences=tuple(trial.sentence for trial in trials),
-        new_sessions=any(trial.key.session not in session_index for trial in trials),
     )
 
 

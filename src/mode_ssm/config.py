@@ -283,23 +283,6 @@ class StageConfig:
     freeze_predictor_updates: int = setting(0, "the predictor likewise", unit="updates", low=0)
     freeze_joiner_updates: int = setting(0, "the joiner likewise", unit="updates", low=0)
 
-    @property
-    def ctc_weight(self) -> float:
-        return self.weights.get("ctc", 0.0)
-
-    @property
-    def rnnt_weight(self) -> float:
-        return self.weights.get("rnnt", 0.0)
-
-    @property
-    def rnnt_ramp_updates(self) -> int:
-        return self.ramp_updates.get("rnnt", 0)
-
-    @property
-    def target_ratio(self) -> float:
-        """Of the RNN-T to the CTC gradient, both weighted: the ratio of the weights."""
-        return self.rnnt_weight / self.ctc_weight
-
 
 class Resume(StrEnum):
     never = "never"  # a run folder that holds a run already is an error

@@ -13,7 +13,7 @@ from tests.report.recorded import SESSIONS, write_recorded
 SECTIONS = (
     "Warnings",
     "Losses",
-    "Balance of the two losses",
+    "Balance of the losses",
     "Gradients and steps",
     "Phoneme error rate",
     "Phoneme error rate by session",

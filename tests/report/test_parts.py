@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mode_ssm.phonemes import SILENCE
+from mode_ssm.labels import T15, Labels
 from mode_ssm.report.axes import fitted_axis, linear_ticks, log_ticks
 from mode_ssm.report.chart import Line, LineChart
-from mode_ssm.report.confusion import NOTHING, ORDER, Confusions, pairs
+from mode_ssm.report.confusion import NOTHING, Confusions, grouped, pairs
 from mode_ssm.report.curves import shorten
 from mode_ssm.report.paired import paired_difference
 from mode_ssm.report.records import Series, Switch
@@ -92,7 +92,7 @@ def test_pairs_rebuild_both_sides_with_the_fewest_edits(reference: list[int], hy
 
 @given(st.lists(st.tuples(LABELS, LABELS), max_size=5))
 def test_confusions_add_up(spoken: list[tuple[list[int], list[int]]]) -> None:
-    confusions = Confusions.of(spoken)
+    confusions = Confusions.of(spoken, T15)
     for label in range(1, 7):
         assert confusions.said(label) == sum(reference.count(label) for reference, _ in spoken)
     errors = sum(edit_counts(*trial).edits for trial in spoken)
@@ -100,12 +100,23 @@ def test_confusions_add_up(spoken: list[tuple[list[int], list[int]]]) -> None:
     assert str(confusions.draw()).count("<rect") == len(confusions.counts)
 
 
-def test_every_phoneme_has_one_row() -> None:
-    assert sorted(ORDER) == list(range(1, SILENCE + 1))
+def test_every_label_has_one_row_and_t15s_stand_by_how_they_sound() -> None:
+    by_sound = grouped(T15)
+    assert sorted(label for group in by_sound for label in group) == list(range(1, 41))
+    assert [T15.text(group) for group in by_sound[4:6]] == ["P B T D K G", "CH JH"]
+    turned = Labels(T15.symbols[::-1], blank=40, boundary=0)  # the same symbols, numbered from the end
+    assert [turned.text(group) for group in grouped(turned)] == [T15.text(group) for group in by_sound]
+    assert grouped(Labels(("a", "b", "-", "c"), blank=2)) == [[0, 1, 3]]
+
+
+def test_labels_that_are_no_phonemes_have_their_own_names() -> None:
+    confusions = Confusions.of([([0, 1], [0, 3, 1])], Labels(("a", "b", "-", "c"), blank=2))
+    assert confusions.most_frequent(9) == [("(put in)", "c", "1", "")]
+    assert str(confusions.draw()).count("<text") == 2 * 4  # three labels and nothing, on both sides
 
 
 def test_the_commonest_errors_in_words() -> None:
-    confusions = Confusions.of([([1, 2, 1], [1, 3, 1, 5]), ([2, 1], [3])])
+    confusions = Confusions.of([([1, 2, 1], [1, 3, 1, 5]), ([2, 1], [3])], T15)
     assert confusions.most_frequent(9) == [
         ("AE", "AH", "2", "100.0 %"),
         ("(put in)", "AW", "1", ""),

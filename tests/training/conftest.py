@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch):
-    monkeypatch.setattr("mode_ssm.training.loop.draw_run", lambda _: None)
+    monkeypatch.setattr("mode_ssm.training.loop.draw_run", lambda *_: None)

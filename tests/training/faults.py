@@ -13,14 +13,15 @@ import torch
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.recognition import checkpoint
-from mode_ssm.training import loop, update, validation
+from mode_ssm.training import loop, update
+from mode_ssm.training.terms import ctc
 
 PHASES = {  # what a run does when the accident happens: module, function, and the how many-th call of it
     "reading": (loop, "read_batches", 3),
     "update of the first stage": (update, "clip_gradients", 8),
     "update of the second stage": (update, "clip_gradients", 22),
     "checkpoint writing": (checkpoint, "save_file", 5),
-    "validation": (validation, "ctc_greedy", 4),
+    "validation": (ctc, "ctc_greedy", 4),
 }
 
 

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 
-from mode_ssm.config import CTCNormalisation, LossesConfig, RNNTScaling, StageConfig
-from mode_ssm.training.alarms import UPDATE_ALARMS
-from mode_ssm.training.clipping import PARTS
+from mode_ssm.config import CTCNormalisation, LossesConfig, RNNTScaling, StageConfig, TrainConfig, TrainingConfig
+from mode_ssm.training.alarms import update_alarms, validation_alarms
 from mode_ssm.training.history import History
-from mode_ssm.training.validation_alarms import VALIDATION_ALARMS
+from mode_ssm.training.terms import run_terms
 
+PARTS = ("preprocessor", "encoder", "ctc_head", "predictor", "joiner")
 STAGE = StageConfig("joint_train", 10, weights={"ctc": 0.3, "rnnt": 1.0})
 
 
@@ -94,7 +94,16 @@ FAILURES = {
         "losses.fastemit_lambda=0.01, or raise training.stages.1.ctc_weight.",
     ),
 }
-ALARMS = {alarm.__name__: alarm for alarm in (*UPDATE_ALARMS, *VALIDATION_ALARMS)}
+
+
+def alarms(scaling=RNNTScaling.sequence_length):
+    """Of a run with both heads, by name."""
+    terms = run_terms(TrainConfig(losses=LossesConfig(rnnt_scaling=scaling), training=TrainingConfig(stages=[STAGE])))
+    return {alarm.name: alarm.rule for alarm in (*update_alarms(terms), *validation_alarms(terms))}
+
+
+ALARMS = alarms()
+AFTER_VALIDATION = ("blank_collapse", "head_behind", "worse_than_best", "emission_delay")
 
 
 def test_every_alarm_is_tried():
@@ -135,9 +144,9 @@ def test_a_stage_of_one_head_sets_off_nothing():
 def test_what_a_young_stage_has_not_learnt_is_no_alarm_yet():
     nothing = {"per_rnnt": 1.0, "blank_rnnt": 1.0, "emission_delay_ms": 5000.0}
     young = history(validations=[nothing] * 3, before=())
-    assert sum(alarm(young) is not None for alarm in VALIDATION_ALARMS) == 3
+    assert sum(ALARMS[name](young) is not None for name in AFTER_VALIDATION) == 3
     young.start = 550
-    assert not any(alarm(young) for alarm in VALIDATION_ALARMS)
+    assert not any(ALARMS[name](young) for name in AFTER_VALIDATION)
 
 
 def test_a_small_ctc_loss_says_nothing_about_the_ratio():
@@ -146,9 +155,8 @@ def test_a_small_ctc_loss_says_nothing_about_the_ratio():
 
 
 def test_an_alarm_names_another_scaling_than_that_in_use():
-    failing = copy.deepcopy(FAILURES["rnnt_gradient"][0])
-    failing.losses.rnnt_scaling = RNNTScaling.gradient
-    assert "set losses.rnnt_scaling=label_length or" in ALARMS["rnnt_gradient"](failing)
+    failing = FAILURES["rnnt_gradient"][0]
+    assert "set losses.rnnt_scaling=label_length or" in alarms(RNNTScaling.gradient)["rnnt_gradient"](failing)
     failing = copy.deepcopy(FAILURES["loss_ratio"][0])
     failing.losses.rnnt_scaling = RNNTScaling.label_length
     assert "set losses.rnnt_scaling=gradient." in ALARMS["loss_ratio"](failing)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from mode_ssm.config import TrainConfig, TrainingConfig
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.settings import read_settings
-from mode_ssm.training.clipping import FEWEST_NORMS, PARTS, WINDOW_UPDATES, clip_bound, clip_gradients
+from mode_ssm.training.clipping import FEWEST_NORMS, WINDOW_UPDATES, clip_bound, clip_gradients, parts_of
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
+from mode_ssm.training.terms import run_terms
 from tests.small import SMALL, small_config, write_data
 
 
@@ -41,9 +42,10 @@ def test_clipping_equals_pytorchs_and_finds_the_norm_of_each_part(bound):
     other = copy.deepcopy(model)
     for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
         theirs.grad = None if mine.grad is None else mine.grad.clone()
+    terms = run_terms(read_settings(TrainConfig, SMALL))
     parts = {
         part: torch.cat([p.grad.flatten() for p in getattr(model, part).parameters()]).norm()
-        for part in PARTS
+        for part in parts_of(terms)
         if part != "predictor"
     }
     found = clip_gradients(model, bound)

@@ -14,11 +14,13 @@ from mode_ssm.losses.gradient_scale import MAX_CHANGE, equalising_scale, followe
 from mode_ssm.losses.objective import UpdateSize
 from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.training.loop import train
-from mode_ssm.training.objective import Weights, batch_losses, transducer_nats
+from mode_ssm.training.objective import batch_loss
 from mode_ssm.training.run_folder import read_metrics
+from mode_ssm.training.terms import run_terms
+from mode_ssm.training.terms.rnnt import transducer_nats
 from tests.small import SESSIONS, small_config, write_data
 from tests.training.clear_speech import CLEAR, write_clear_data
-from tests.training.test_update import JOINT, PLAIN, step, trials_of
+from tests.training.test_update import JOINT, PLAIN, objective, step, trials_of
 
 POSITIVE = st.floats(1e-6, 1e6)
 
@@ -53,17 +55,16 @@ def losses_and_gradients(model, batch, config, *, measured):
     squares = torch.zeros(2, dtype=torch.float64)
     model.zero_grad()
     if measured:
-        terms = batch_losses(model, batch, JOINT, config.losses, size, nullcontext(), squares)
-        terms.total.backward()
-        return [p.grad for p in model.parameters()], squares.sqrt(), terms
+        batch_loss(model, batch, objective(config), size, nullcontext, squares).total.backward()
+        return [p.grad for p in model.parameters()], squares.sqrt()
     frames, lengths = model.encode(batch)
     log_probs = model.ctc_log_probs(frames).transpose(0, 1)
     ctc = torch.nn.functional.ctc_loss(log_probs, batch.labels, lengths, batch.label_lengths)
     raw = transducer_nats(model, model.transducer_inputs(frames, batch.labels), batch, lengths, config.losses)
-    weighted = [JOINT.ctc * ctc, JOINT.rnnt * (raw / batch.label_lengths).mean()]
+    weighted = [JOINT["ctc"] * ctc, JOINT["rnnt"] * (raw / batch.label_lengths).mean()]
     norms = [torch.autograd.grad(loss, frames, retain_graph=True)[0].norm() for loss in weighted]
     sum(weighted).backward()
-    return [p.grad for p in model.parameters()], torch.stack(norms), None
+    return [p.grad for p in model.parameters()], torch.stack(norms)
 
 
 def test_measuring_changes_no_gradient_and_finds_each_losss_own(root):
@@ -72,8 +73,8 @@ def test_measuring_changes_no_gradient_and_finds_each_losss_own(root):
     model = ModeSSM(config, 3).double()
     batch = collate(trials_of(config, root), {session: n for n, session in enumerate(SESSIONS)})
     batch = batch._replace(features=batch.features.double())
-    found, norms, _ = losses_and_gradients(model, batch, config, measured=True)
-    expected, expected_norms, _ = losses_and_gradients(model, batch, config, measured=False)
+    found, norms = losses_and_gradients(model, batch, config, measured=True)
+    expected, expected_norms = losses_and_gradients(model, batch, config, measured=False)
     torch.testing.assert_close(norms, expected_norms, rtol=1e-6, atol=0)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-12)
@@ -82,18 +83,17 @@ def test_measuring_changes_no_gradient_and_finds_each_losss_own(root):
 def test_accumulated_batches_have_the_norms_of_one_batch(root):
     config = small_config(root, root / "run", *PLAIN, "losses.rnnt_scaling=gradient")
     trials = trials_of(config, root)
-    weights = Weights(0.3, 1.0, gradient_scale=0.25)
-    (many, _), (one, _) = (step(config, groups, weights) for groups in ([[trial] for trial in trials], [trials]))
-    assert many.gradients.encoder_ctc == pytest.approx(one.gradients.encoder_ctc, rel=1e-6)
-    assert many.gradients.encoder_rnnt == pytest.approx(one.gradients.encoder_rnnt, rel=1e-6)
-    assert float(one.terms.rnnt_scale) == pytest.approx(sum(0.25 / len(t.labels) for t in trials) / len(trials))
+    trained = objective(config)
+    trained[1].term.gradient_scale = 0.25
+    (many, _), (one, _) = (step(config, groups, trained) for groups in ([[trial] for trial in trials], [trials]))
+    assert many.gradients.encoder == pytest.approx(one.gradients.encoder, rel=1e-6)
+    assert one.numbers["rnnt_scale"] == pytest.approx(sum(0.25 / len(t.labels) for t in trials) / len(trials))
 
 
 def test_a_head_without_a_loss_has_no_norm(root):
     config = small_config(root, root / "run", *PLAIN)
-    weights = Weights(1.0, 0.0)
-    update, _ = step(config, [trials_of(config, root)], weights)
-    record = update.record(weights)
+    update, _ = step(config, [trials_of(config, root)], objective(config, {"ctc": 1.0}))
+    record = update.record(run_terms(config))
     assert record["encoder_grad_ctc"] > 0
     assert record["encoder_grad_rnnt"] is record["encoder_grad_ratio"] is record["rnnt_scale"] is None
 
@@ -107,7 +107,7 @@ def test_half_precision_is_measured_in_single(root):
     norms = []
     for autocast in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
         squares = torch.zeros(2, dtype=torch.float64)
-        batch_losses(model, batch, JOINT, config.losses, size, autocast, squares).total.backward()
+        batch_loss(model, batch, objective(config), size, lambda used=autocast: used, squares).total.backward()
         norms.append(squares.sqrt())
     torch.testing.assert_close(*norms, rtol=0.05, atol=0)
 

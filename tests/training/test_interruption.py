@@ -40,7 +40,7 @@ def root(tmp_path_factory):
 def uninterrupted(root, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mode_ssm.training.loop.draw_run", lambda _: None)
+        patch.setattr("mode_ssm.training.loop.draw_run", lambda *_: None)
         train(small_config(root, run, *WORDS))
     return run
 

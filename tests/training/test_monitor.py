@@ -88,12 +88,12 @@ def config(tmp_path_factory):
 def watched(config, stop=None):
     """What a monitor says; with `stop`, one that a checkpoint after that many records has given up its place to."""
     speaking, said = {}, []
-    monitor = Monitor(config, 40, speaking)
+    monitor = Monitor(config, [40, 40], speaking)
     monitor.begin(0, 0)
     for place, record in enumerate(records()):
         if place == stop:
             start = 0 if record["update"] <= 101 else 100
-            monitor = Monitor(config, 40, json.loads(json.dumps(speaking)), [*records()[:place], *said])
+            monitor = Monitor(config, [40, 40], json.loads(json.dumps(speaking)), [*records()[:place], *said])
             speaking = monitor.speaking
             monitor.begin(1 if start else 0, start)
         if record["update"] == 101 and record["kind"] == "update":

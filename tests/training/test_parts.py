@@ -26,7 +26,7 @@ from mode_ssm.settings import read_settings
 from mode_ssm.training.augment import augment, fewest_frames
 from mode_ssm.training.display import clock
 from mode_ssm.training.optimizer import build_optimizer
-from mode_ssm.training.schedule import check_stages, learning_rate, short_stages, transducer_weight
+from mode_ssm.training.schedule import check_stages, learning_rate, short_stages, term_weight
 from tests.small import SMALL
 
 KEY = TrialKey("t15.2023.08.11", "train", "trial_0000", 1, 0)
@@ -63,7 +63,7 @@ def test_a_stage_that_trains_a_missing_transducer_is_refused():
 
 
 def test_stages_that_train_nothing_are_refused():
-    with pytest.raises(InputError, match=r"training\.stages\.0 has ctc_weight=0 and rnnt_weight=0"):
+    with pytest.raises(InputError, match=r"training\.stages\.0 has ctc_weight=0, so it .* one of ctc, rnnt a weight"):
         check_stages(read_settings(TrainConfig, [*SMALL, "training.stages.0.ctc_weight=0"]))
     check_stages(read_settings(TrainConfig, [*SMALL, "training.stages.0.ctc_weight=0", "training.stages.0.epochs=0"]))
     with pytest.raises(InputError, match="Every stage has 0 epochs"):
@@ -89,10 +89,10 @@ def test_a_stage_shorter_than_its_warm_up_is_named():
     ]
 
 
-def test_the_transducer_weight_ramps_from_a_tenth():
+def test_a_terms_weight_ramps_from_a_tenth():
     stage = StageConfig(weights={"ctc": 1.0, "rnnt": 2.0}, ramp_updates={"rnnt": 10})
-    assert [transducer_weight(stage, n) for n in (0, 5, 10, 99)] == pytest.approx([0.2, 1.1, 2.0, 2.0])
-    assert transducer_weight(StageConfig(weights={"ctc": 1.0, "rnnt": 2.0}), 0) == 2.0
+    assert [term_weight(stage, "rnnt", n) for n in (0, 5, 10, 99)] == pytest.approx([0.2, 1.1, 2.0, 2.0])
+    assert term_weight(stage, "ctc", 0) == 1.0
 
 
 def test_weight_decay_spares_biases_norms_embeddings_sessions_and_the_recurrence():

@@ -8,11 +8,12 @@ from mode_ssm.config import Decoder
 from mode_ssm.decoding.alignment import ctc_alignment, rnnt_alignment
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.searches import align_labels
-from mode_ssm.training import validation
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
-from mode_ssm.training.validation import emission_delay_ms, validate
+from mode_ssm.training.terms import rnnt, run_terms
+from mode_ssm.training.terms.rnnt import emission_delay_ms
+from mode_ssm.training.validation import validate
 from tests.small import SESSIONS, small_config, write_data
 from tests.training.test_update import trials_of
 
@@ -34,15 +35,21 @@ def setup(root):
     return start_fabric(config.training), model.eval(), trials, batches
 
 
-def test_blank_mass_of_ctc_is_the_mean_over_real_frames(setup):
+@pytest.fixture(scope="module")
+def terms(root):
+    return run_terms(small_config(root, root / "run"))
+
+
+def test_blank_mass_of_ctc_is_the_mean_over_real_frames(setup, terms):
     fabric, model, trials, batches = setup
-    found = validate(fabric, model, batches, [Decoder.ctc], SESSIONS)
+    found = validate(fabric, model, batches, terms[:1], SESSIONS)
     with torch.no_grad():
         probabilities = [model.eval().ctc_log_probs(model.encode(collate([t], INDEX)).frames)[0].exp() for t in trials]
     expected = torch.cat(probabilities)[:, 0].mean()
-    assert found.blank == {Decoder.ctc: pytest.approx(float(expected), rel=1e-5)}
-    assert found.emission_delay_ms is None
-    assert found.record()["blank_rnnt"] is found.record()["per_rnnt"] is None
+    assert found.blank == {"ctc": pytest.approx(float(expected), rel=1e-5)}
+    record = found.record(terms)
+    assert record["emission_delay_ms"] is record["blank_rnnt"] is record["per_rnnt"] is None
+    assert (record["trials"], record["labels"]) == (len(trials), sum(len(trial.labels) for trial in trials))
 
 
 @torch.no_grad()
@@ -60,15 +67,15 @@ def greedy_blanks(model, trial, most=3):
             predicted, state = model.predict(torch.tensor([best]), state)
 
 
-def test_blank_mass_of_the_transducer_is_the_mean_along_the_greedy_path(setup):
+def test_blank_mass_of_the_transducer_is_the_mean_along_the_greedy_path(setup, terms):
     fabric, model, trials, batches = setup
     with torch.no_grad():
         model.joiner.output.bias[0] += 1.0  # some blanks and some labels
-    found = validate(fabric, model, batches, [Decoder.rnnt], SESSIONS)
+    found = validate(fabric, model, batches, terms[1:], SESSIONS)
     blanks = [blank for trial in trials for blank in greedy_blanks(model.eval(), trial)]
     frames = sum((len(trial.features) - 14) // 4 + 1 for trial in trials)
     assert frames < len(blanks) < 3 * frames
-    assert found.blank[Decoder.rnnt] == pytest.approx(sum(blanks) / len(blanks), rel=1e-5)
+    assert found.blank["rnnt"] == pytest.approx(sum(blanks) / len(blanks), rel=1e-5)
 
 
 def test_labels_are_aligned_by_what_the_network_says_of_them(setup):
@@ -97,16 +104,16 @@ def test_the_delay_is_the_mean_over_labels_in_milliseconds(setup, monkeypatch):
     def aligned(model, frames, labels, decoder):
         return torch.arange(len(labels)) * (2 if decoder is Decoder.rnnt else 1)  # label n is n frames late
 
-    monkeypatch.setattr(validation, "align_labels", aligned)
+    monkeypatch.setattr(rnnt, "align_labels", aligned)
     late = [n for length in batches[0].label_lengths.tolist() for n in range(length)]
     with torch.no_grad():
         delay = emission_delay_ms(model, model.encode(batches[0]), batches[0])
     assert delay == pytest.approx(sum(late) / len(late) * 80)  # an encoder frame is 4 frames of 20 ms
 
 
-def test_a_validation_that_is_stopped_has_no_result_and_leaves_the_network_training(setup):
+def test_a_validation_that_is_stopped_has_no_result_and_leaves_the_network_training(setup, terms):
     fabric, model, _, batches = setup
-    assert validate(fabric, model, batches, [Decoder.ctc], SESSIONS, lambda: True) is None
+    assert validate(fabric, model, batches, terms[:1], SESSIONS, lambda: True) is None
     assert model.training
 
 

@@ -8,10 +8,10 @@ from mode_ssm.config import ReportConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 from mode_ssm.report.comparison_page import comparison_page
+from mode_ssm.report.decoded_runs import decode_run
 from mode_ssm.report.page import render
 from mode_ssm.report.records import read_runs
 from mode_ssm.report.run_page import run_page
-from mode_ssm.report.trials import look_at
 
 
 def report(words: Sequence[str], config: ReportConfig) -> Path:
@@ -29,14 +29,14 @@ def report(words: Sequence[str], config: ReportConfig) -> Path:
     if config.split == "test":
         raise InputError("split=test has no labels to compare with; choose split=val or split=train.")
     runs = read_runs(words)
-    findings = [look_at(run, config) for run in runs]
-    unread = [found for found in findings if found.network and not found.decoded]
-    if config.data.data_root is not None and unread and not any(found.decoded for found in findings):
+    decoded = [decode_run(run, config) for run in runs]
+    unread = [found for found in decoded if found.network and not found.decoded]
+    if config.data.data_root is not None and unread and not any(found.decoded for found in decoded):
         raise InputError(f"{unread[0].run.name}: {unread[0].problem}")
-    for found in findings:
+    for found in decoded:
         if found.problem:
             print(f"{found.run.name}: {found.problem} The rest of the report is made without.", file=sys.stderr)
-    page = run_page(findings[0], config) if len(runs) == 1 else comparison_page(findings)
+    page = run_page(decoded[0], config) if len(runs) == 1 else comparison_page(decoded)
     name = "report.html" if len(runs) == 1 else "comparison.html"
     path = Path(config.out) if config.out else runs[0].path / name
     try:

@@ -43,7 +43,7 @@ class Position:
     skipped_in_a_row: int = 0
     best: list[float] = field(default_factory=list)  # stage and PER of the best validation so far
     seconds: float = 0.0  # training time so far
-    steering: dict[str, Any] = field(default_factory=dict)  # what the next update is steered by, see training
+    running: dict[str, Any] = field(default_factory=dict)  # statistics that the next update depends on, see training
     speaking: dict[str, int] = field(default_factory=dict)  # alarms that are going off, see Monitor
     processes: int = 1
     rates: dict[str, float] = field(default_factory=dict)  # PER by head in the last validation
@@ -133,8 +133,8 @@ def read_checkpoint(path: Path, *, with_optimizer: bool = False) -> Checkpoint:
             f"{path} is not a readable checkpoint ({error}); use another one of the run. (Resuming takes "
             "best.safetensors where there is no last.safetensors.)"
         ) from None
-    header = _migrated(header, path)
     try:
+        header = _migrated(header, path)
         return Checkpoint(
             path=path,
             config=settings_from_file(TrainConfig, header["config"], str(path)),
@@ -171,12 +171,16 @@ def _migrated(header: dict[str, str], path: Path) -> dict[str, str]:
     return header
 
 
-def _with_labels(header: dict[str, str]) -> dict[str, str]:
-    """From 1 to 2: labels are written; before, they were T15's."""
-    return header | {"labels": json.dumps(T15.as_dict())}
+def _with_labels_and_terms(header: dict[str, str]) -> dict[str, str]:
+    """From 1 to 2: labels are written, which were T15's; what the transducer has learnt stands under its name."""
+    position = json.loads(header["position"])
+    scales = position.pop("steering", {})
+    norms = scales.pop("grad_norms", [])
+    position["running"] = {"grad_norms": norms, "terms": {"rnnt": scales} if scales else {}}
+    return header | {"labels": json.dumps(T15.as_dict()), "position": json.dumps(position)}
 
 
-MIGRATIONS: tuple[Callable[[dict[str, str]], dict[str, str]], ...] = (_with_labels,)  # from 1 to 2, ...
+MIGRATIONS: tuple[Callable[[dict[str, str]], dict[str, str]], ...] = (_with_labels_and_terms,)  # from 1 to 2, ...
 
 
 def _position(values: dict[str, Any], path: Path) -> Position:

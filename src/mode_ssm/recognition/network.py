@@ -43,6 +43,11 @@ class Recogniser:
             InputError: for a head that there is not, or that no stage has trained.
         """
         trained = [head.value for head in self.heads]
+        if not trained:
+            raise InputError(
+                f"{self.checkpoint.path} has no trained head to decode with, since its stages gave none a weight; "
+                "train a stage with ctc_weight or rnnt_weight above 0."
+            )
         if name is None:
             rates = self.checkpoint.position.rates
             return Head(min(reversed(trained), key=lambda head: rates.get(head, 0.0)))

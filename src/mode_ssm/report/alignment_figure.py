@@ -8,12 +8,13 @@ import numpy as np
 from markupsafe import Markup
 
 from mode_ssm.batch import FRAME_MS
-from mode_ssm.config import Decoder, ModelConfig
+from mode_ssm.config import ModelConfig
+from mode_ssm.labels import Labels
 from mode_ssm.models.model import encoder_frame_ms, first_middle_ms
-from mode_ssm.phonemes import PHONEMES
 from mode_ssm.report.axes import Axis, linear_ticks
-from mode_ssm.report.records import HEAD_NAMES, Floats
-from mode_ssm.report.trials import Aligned
+from mode_ssm.report.decoded_runs import Aligned
+from mode_ssm.report.page import LegendEntry
+from mode_ssm.report.records import Floats
 
 IMAGE_HEIGHT = 150
 LEFT, RIGHT, FOOT = 64, 16, 26
@@ -26,19 +27,25 @@ MOST_COLUMNS, MOST_CHANNELS = 1000, 96  # pixels of the image
 SMOOTHING_FRAMES = 5
 
 
-def draw_alignment(aligned: Aligned, config: ModelConfig) -> Markup:
-    """Phonemes stand at the middle of their encoder frame's patches; lines join the two heads' places of each."""
+def draw_alignment(aligned: Aligned, config: ModelConfig, labels: Labels, heads: Sequence[LegendEntry]) -> Markup:
+    """Labels stand at the middle of their encoder frame's patches; lines join the heads' places of each.
+
+    heads say how each of `aligned.frames` is named and coloured.
+    """
     seconds = len(aligned.features) * FRAME_MS / 1000
     width = max(LEAST_WIDTH, round(PIXELS_A_SECOND * seconds))
     time = Axis(0.0, seconds, LEFT, LEFT + width)
-    names = [PHONEMES[label] for label in aligned.trial.reference]
+    names = [labels.symbols[label] for label in aligned.trial.reference]
     parts, foot, above = [_image(aligned.features.numpy(), width)], IMAGE_HEIGHT, None
-    for head, frames in aligned.frames.items():
+    for place, (head, frames) in enumerate(zip(heads, aligned.frames.values(), strict=True)):
         places = time.place(_middles(frames, config))
         if above is not None:
             parts.append(_joined(above, places, foot))
             foot += GAP
-        parts += [_marks(head, places, foot), _names(head, names, places, foot)]
+        parts += [
+            _marks(head.colour, (place / len(heads), 1 / len(heads)), places, foot),
+            _names(head, names, places, foot),
+        ]
         foot += ROW * (max(_rows(names, places), default=0) + 1) + 10
         above = places
     parts += [_tick(float(time.place(at)), foot, at) for at in linear_ticks(0, seconds, 10)]
@@ -94,19 +101,19 @@ def _rows(names: Sequence[str], places: Floats) -> list[int]:
     return rows
 
 
-def _marks(head: Decoder, places: Floats, top: int) -> Markup:
-    """A line through half of the image for each phoneme, and one above its name."""
-    start = 0 if head is Decoder.ctc else IMAGE_HEIGHT // 2
-    through = "".join(f"M{at:.1f} {start}v{IMAGE_HEIGHT // 2}" for at in places)
+def _marks(colour: str, share: tuple[float, float], places: Floats, top: int) -> Markup:
+    """A line through a head's share of the image (from where, how much) for each label, and one above its name."""
+    start, height = (round(part * IMAGE_HEIGHT) for part in share)
+    through = "".join(f"M{at:.1f} {start}v{height}" for at in places)
     short = "".join(f"M{at:.1f} {top + 1}v5" for at in places)
-    return Markup('<path class="mark {0}" d="{1}"/><path class="foot {0}" d="{2}"/>').format(head.value, through, short)
+    return Markup('<path class="mark {0}" d="{1}"/><path class="foot {0}" d="{2}"/>').format(colour, through, short)
 
 
-def _names(head: Decoder, names: Sequence[str], places: Floats, top: int) -> Markup:
+def _names(head: LegendEntry, names: Sequence[str], places: Floats, top: int) -> Markup:
     text = Markup('<text class="{}" x="{:.1f}" y="{}" text-anchor="{}">{}</text>')
-    parts = [text.format(f"{head.value} name", LEFT - 8, top + 18, "end", HEAD_NAMES[head])]
+    parts = [text.format(f"{head.colour} name", LEFT - 8, top + 18, "end", head.label)]
     for name, at, row in zip(names, places, _rows(names, places), strict=True):
-        parts.append(text.format(head.value, at, top + 18 + ROW * row, "middle", name))
+        parts.append(text.format(head.colour, at, top + 18 + ROW * row, "middle", name))
     return Markup().join(parts)
 
 

@@ -19,7 +19,7 @@ CROWD = 40  # points, beyond which their dots are small
 @dataclass(frozen=True)
 class Line:
     label: str
-    colour: str  # a class of the style sheet: ctc, rnnt, c0 ... c7
+    colour: str  # a class of the style sheet, c0 ... c7
     curve: Curve
     dots: bool = False  # mark the single points
     dashed: bool = False

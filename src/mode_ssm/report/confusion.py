@@ -1,17 +1,18 @@
-"""Which phoneme is taken for which: counts from the alignment of reference and hypothesis, a matrix, a table."""
+"""Which label is taken for which: counts from the alignment of reference and hypothesis, a matrix, a table."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from markupsafe import Markup
 from rapidfuzz.distance import Levenshtein
 
-from mode_ssm.phonemes import PHONEMES, to_ids
+from mode_ssm.labels import Labels
 
-NOTHING = 0  # stands for the missing side of a deletion or an insertion; blank is never a label
-# By manner and place, so that what sounds alike stands side by side.
+NOTHING = -1  # stands for the missing side of a deletion or an insertion
+# ARPAbet by manner and place, so that what sounds alike stands side by side.
 GROUPS = (
     "IY IH EY EH AE AA AO AH UH UW OW ER",
     "AY AW OY",
@@ -34,10 +35,10 @@ class Pair(NamedTuple):
 
 
 def pairs(reference: Sequence[int], hypothesis: Sequence[int]) -> Iterator[Pair]:
-    """One shortest way from the reference to the hypothesis, phoneme by phoneme.
+    """One shortest way from the reference to the hypothesis, label by label.
 
     >>> [tuple(pair) for pair in pairs([5, 6, 7], [5, 8, 7, 9])]
-    [(5, 5), (6, 8), (7, 7), (0, 9)]
+    [(5, 5), (6, 8), (7, 7), (-1, 9)]
     """
     for step in Levenshtein.opcodes(reference, hypothesis):
         said = list(reference[step.src_start : step.src_end]) or [NOTHING] * (step.dest_end - step.dest_start)
@@ -50,15 +51,16 @@ class Confusions:
     """How often each pair stands in some alignments."""
 
     counts: Counter[Pair]
+    labels: Labels
 
     @classmethod
-    def of(cls, spoken: Sequence[tuple[Sequence[int], Sequence[int]]]) -> "Confusions":
+    def of(cls, spoken: Sequence[tuple[Sequence[int], Sequence[int]]], labels: Labels) -> "Confusions":
         """From (reference, hypothesis) of each trial."""
-        return cls(Counter(pair for reference, hypothesis in spoken for pair in pairs(reference, hypothesis)))
+        return cls(Counter(pair for reference, hypothesis in spoken for pair in pairs(reference, hypothesis)), labels)
 
-    def said(self, phoneme: int) -> int:
-        """How often a phoneme was said; for NOTHING, how many were put in."""
-        return sum(count for pair, count in self.counts.items() if pair.said == phoneme)
+    def said(self, label: int) -> int:
+        """How often a label was said; for NOTHING, how many were put in."""
+        return sum(count for pair, count in self.counts.items() if pair.said == label)
 
     def most_frequent(self, most: int) -> list[tuple[str, str, str, str]]:
         """The commonest errors: what was said, what was decoded, how often, and the share of all of what was said."""
@@ -66,24 +68,27 @@ class Confusions:
         rows = []
         for pair, count in sorted(errors, key=lambda item: (-item[1], item[0]))[:most]:
             share = f"{100 * count / self.said(pair.said):.1f} %" if pair.said != NOTHING else ""
-            rows.append((_name(pair.said, "(put in)"), _name(pair.decoded, "(left out)"), f"{count:,}", share))
+            rows.append(
+                (self._name(pair.said, "(put in)"), self._name(pair.decoded, "(left out)"), f"{count:,}", share)
+            )
         return rows
 
     def draw(self) -> Markup:
-        """A row for each phoneme said, a column for each decoded; a cell's strength is its share of the row."""
-        rows = {phoneme: place for place, phoneme in enumerate([*ORDER, NOTHING])}
-        totals = {phoneme: self.said(phoneme) for phoneme in rows}
+        """A row for each label said, a column for each decoded; a cell's strength is its share of the row."""
+        groups = grouped(self.labels)
+        rows = {label: place for place, label in enumerate([*(label for group in groups for label in group), NOTHING])}
+        totals = {label: self.said(label) for label in rows}
         side = MARGIN + CELL * len(rows) + 14
         cells = [self._cell(pair, count, rows, totals) for pair, count in sorted(self.counts.items())]
         return Markup(
             '<svg class="matrix" width="{}" height="{}" viewBox="0 0 {} {}" role="img" '
             'aria-label="Confusion matrix of phonemes">{}{}{}</svg>'
-        ).format(side, side, side, side, _frame(len(rows)), Markup().join(cells), Markup().join(_names(rows)))
+        ).format(side, side, side, side, _frame(groups), Markup().join(cells), Markup().join(self._names(rows)))
 
     def _cell(self, pair: Pair, count: int, rows: dict[int, int], totals: dict[int, int]) -> Markup:
         share = count / max(totals[pair.said], 1)
         kind = "right" if pair.said == pair.decoded else "wrong"
-        said, decoded = _name(pair.said, "nothing"), _name(pair.decoded, "nothing")
+        said, decoded = self._name(pair.said, "nothing"), self._name(pair.decoded, "nothing")
         return Markup(
             '<rect class="{}" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.2f}">'
             "<title>said {}, decoded {}: {:,} of {:,}</title></rect>"
@@ -100,28 +105,29 @@ class Confusions:
             totals[pair.said],
         )
 
+    def _name(self, label: int, nothing: str) -> str:
+        return nothing if label == NOTHING else self.labels.symbols[label]
 
-ORDER = [phoneme for group in GROUPS for phoneme in to_ids(group)]
+    def _names(self, rows: dict[int, int]) -> Iterator[Markup]:
+        for label, place in rows.items():
+            at = MARGIN + CELL * place
+            row, column = self._name(label, "put in"), self._name(label, "out")
+            yield Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(MARGIN - 4, at + 13, row)
+            above = MARGIN - 5 - 12 * (place % 2)
+            yield Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(at + 8, above, column)
 
 
-def _name(phoneme: int, nothing: str) -> str:
-    return nothing if phoneme == NOTHING else PHONEMES[phoneme]
+def grouped(labels: Labels) -> list[list[int]]:
+    """The labels in the order of the matrix: T15's phonemes by how they sound, other labels as they are numbered."""
+    known = [group.split() for group in GROUPS]
+    spoken = [label for label in range(len(labels)) if label != labels.blank]
+    if {labels.symbols[label] for label in spoken} == {symbol for group in known for symbol in group}:
+        return [labels.ids(group) for group in known]
+    return [spoken]
 
 
-def _frame(size: int) -> Markup:
-    """Lines between the groups of phonemes, and what the two sides mean."""
-    end, edge, edges = MARGIN + CELL * size, 0, []
-    for group in (*GROUPS, "nothing"):
-        edges.append(MARGIN + CELL * edge - 0.5)
-        edge += len(group.split())
-    lines = "".join(f"M{MARGIN} {at}H{end}M{at} {MARGIN}V{end}" for at in [*edges, end - 0.5])
+def _frame(groups: Sequence[Sequence[int]]) -> Markup:
+    """Lines between the groups of labels, and around what was said or decoded as nothing."""
+    edges = MARGIN + CELL * np.cumsum([0, *map(len, groups), 1]) - 0.5
+    lines = "".join(f"M{MARGIN} {at}H{edges[-1] + 0.5:.0f}M{at} {MARGIN}V{edges[-1] + 0.5:.0f}" for at in edges)
     return Markup('<path class="grid" d="{}"/>').format(lines)
-
-
-def _names(rows: dict[int, int]) -> Iterator[Markup]:
-    for phoneme, place in rows.items():
-        at = MARGIN + CELL * place
-        row, column = _name(phoneme, "put in"), _name(phoneme, "out")
-        yield Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(MARGIN - 4, at + 13, row)
-        above = MARGIN - 5 - 12 * (place % 2)
-        yield Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(at + 8, above, column)

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mode_ssm.report.decoded_runs import DecodedRun, DecodedSplit
 from mode_ssm.report.page import Block, Note, Table
-from mode_ssm.report.records import HEAD_NAMES, Floats
-from mode_ssm.report.trials import Decoded, Findings
+from mode_ssm.report.records import Floats
+from mode_ssm.training.terms import TERMS
 
 RESAMPLES = 2000
 SEED = 0
@@ -43,10 +44,10 @@ def paired_difference(before: Floats, after: Floats, said: Floats) -> Difference
     return Difference(float(100 * difference.sum() / max(said.sum(), 1)), float(low), float(high))
 
 
-def paired_blocks(findings: Sequence[Findings]) -> list[Block]:
+def paired_blocks(runs: Sequence[DecodedRun]) -> list[Block]:
     """A table of each run beside the first, and a note for each that could not be decoded."""
-    notes: list[Block] = [Note(found.problem, found.run.name) for found in findings if found.decoded is None]
-    first, *others = findings
+    notes: list[Block] = [Note(found.problem, found.run.name) for found in runs if found.decoded is None]
+    first, *others = runs
     if first.decoded is None:
         return notes
     rows = [row for other in others if other.decoded for row in _rows(other.run.name, first.decoded, other.decoded)]
@@ -67,16 +68,16 @@ def paired_blocks(findings: Sequence[Findings]) -> list[Block]:
     return [Table(f"Compared with {first.run.name}", header, rows, note, words=2, wide=True), *notes]
 
 
-def _rows(name: str, first: Decoded, other: Decoded) -> Iterator[tuple[str, ...]]:
+def _rows(name: str, first: DecodedSplit, other: DecodedSplit) -> Iterator[tuple[str, ...]]:
     known = {(trial.key, tuple(trial.reference)): trial for trial in first.trials}
     both = [(known[key], t) for t in other.trials if (key := (t.key, tuple(t.reference))) in known]
     for head in [head for head in first.heads if head in other.heads]:
         if not both:
-            yield (name, HEAD_NAMES[head], "0", *[""] * 6)
+            yield (name, TERMS[head].title, "0", *[""] * 6)
             continue
         yield (
             name,
-            HEAD_NAMES[head],
+            TERMS[head].title,
             f"{len(both):,}",
             *_numbers(
                 np.array([a.errors(head).edits for a, _ in both], dtype=np.float64),

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mode_ssm.config import Decoder, TrainConfig
+from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.recognition.checkpoint import read_checkpoint
 from mode_ssm.settings import settings_from_file
+from mode_ssm.training.history import LogLine
 from mode_ssm.training.run_folder import read_metrics
+from mode_ssm.training.terms import TERMS, Term, run_terms
 
 Floats = NDArray[np.float64]
-Record = dict[str, Any]
 
 NEEDED = {
     "update": ("update", "stage", "skipped_now"),
@@ -25,7 +26,7 @@ NEEDED = {
     "stage": ("update", "name"),
     "warning": ("update", "stage", "rule", "text"),
 }
-HEAD_NAMES = {Decoder.ctc: "CTC", Decoder.rnnt: "RNN-T"}
+COLOURS = 8  # c0 ... c7 of the style sheet
 
 
 class Series(NamedTuple):
@@ -52,22 +53,36 @@ class Run:
     path: Path
     name: str
     config: TrainConfig
-    records: Sequence[Record]
+    records: Sequence[LogLine]
 
-    def of_kind(self, kind: str) -> list[Record]:
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """Those that its stages name."""
+        return run_terms(self.config)
+
+    @property
+    def heads(self) -> list[Term]:
+        """The terms whose heads are validated."""
+        return [term for term in self.terms if term.validated]
+
+    def colour(self, term: Term) -> str:
+        """A class of the style sheet."""
+        return f"c{self.terms.index(term) % COLOURS}"
+
+    def of_kind(self, kind: str) -> list[LogLine]:
         return [record for record in self.records if record["kind"] == kind]
 
     @cached_property
-    def all_updates(self) -> list[Record]:
+    def all_updates(self) -> list[LogLine]:
         return self.of_kind("update")
 
     @cached_property
-    def updates(self) -> list[Record]:
+    def updates(self) -> list[LogLine]:
         """Those that moved the weights."""
         return [record for record in self.all_updates if not record["skipped_now"]]
 
     @cached_property
-    def validations(self) -> list[Record]:
+    def validations(self) -> list[LogLine]:
         return self.of_kind("validation")
 
     @cached_property
@@ -88,23 +103,29 @@ class Run:
             return None
 
     def series(self, key: str, kind: str = "update") -> Series:
-        """The values of a key such as `loss_ctc` or `grad_norms.encoder`, where it was recorded and is a number."""
+        """The values of a key such as `lr` or `grad_norms.encoder`, where it was recorded and is a number."""
         found = [(r["update"], _value(r, key)) for r in (self.updates if kind == "update" else self.of_kind(kind))]
         kept = np.array([(x, y) for x, y in found if y is not None], dtype=np.float64).reshape(-1, 2)
         kept = kept[np.isfinite(kept[:, 1])]
         return Series(kept[:, 0], kept[:, 1])
 
-    def error_rates(self, head: Decoder) -> Series:
+    def error_rates(self, head: Term) -> Series:
         """Phoneme error rate of the validations in per cent."""
-        rates = self.series(f"per_{head.value}", "validation")
+        rates = self.series(f"per_{head.name}", "validation")
         return Series(rates.x, 100 * rates.y)
 
 
-def _value(record: Record, key: str) -> float | None:
+def _value(record: LogLine, key: str) -> float | None:
     value: Any = record
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return None if value is None else float(value)
+
+
+def terms_of(runs: Sequence[Run]) -> list[Term]:
+    """The terms of several runs, each once."""
+    by_name = {term.name: term for run in reversed(runs) for term in run.terms}
+    return [by_name[name] for name in TERMS if name in by_name]
 
 
 def read_runs(words: Sequence[str]) -> list[Run]:
@@ -141,7 +162,7 @@ def _read_run(path: Path, name: str) -> Run:
     return Run(path, name, settings_from_file(TrainConfig, text, str(path / "config.yaml")), records)
 
 
-def _check(records: Sequence[Record]) -> None:
+def _check(records: Sequence[LogLine]) -> None:
     """Raises: KeyError where a record lacks what every record of its kind has."""
     for record in records:
         for key in NEEDED.get(record["kind"], ()):

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mode_ssm.config import Decoder
 from mode_ssm.report.chart import Line, LineChart
 from mode_ssm.report.curves import Curve, as_they_are, shorten
 from mode_ssm.report.page import Block, Figure, Note, chart_figure
-from mode_ssm.report.records import HEAD_NAMES, Floats, Run, Series
+from mode_ssm.report.records import Floats, Run, Series
+from mode_ssm.training.terms import Measured, Term
 
 FLAG_POINTS = 40  # of a share: fewer points than of other curves, so that each stands for some updates
 
@@ -49,10 +49,25 @@ class RunCharts:
         per_cent = 100 * curve.y
         return [Line(key, colour, Curve(curve.x, per_cent, per_cent, per_cent))] if series else []
 
-    def by_head(self, series_of: Callable[[Decoder], Series]) -> list[Line]:
-        """Validated numbers of both heads, every point marked."""
-        found = [(head, series_of(head)) for head in Decoder]
-        return [Line(HEAD_NAMES[h], h.value, as_they_are(series), dots=True) for h, series in found if series]
+    def by_head(self, series_of: Callable[[Term], Series]) -> list[Line]:
+        """Validated numbers of all heads, every point marked."""
+        found = [(head, series_of(head)) for head in self.run.heads]
+        return [Line(h.title, self.run.colour(h), as_they_are(series), dots=True) for h, series in found if series]
+
+    def measured(self, section: str) -> list[Figure | Missing]:
+        """What the terms measure besides their losses, of those numbers that belong into a section."""
+        figures = []
+        for term in self.run.terms:
+            colour = self.run.colour(term)
+            for number in (n for n in term.measured if n.section == section):
+                figures.append(self._number(number, self.lines({number.key: (number.label, colour)})))
+            for number in (n for n in term.validation_measured if n.section == section):
+                figures.append(self._number(number, self.validated(number.key, number.label, colour)))
+        return figures
+
+    def _number(self, number: Measured, lines: Sequence[Line]) -> Figure | Missing:
+        floor = None if number.log else 0.0
+        return self.figure(number.title, lines, number.healthy, unit=number.unit, log=number.log, floor=floor)
 
     def validated(self, key: str, label: str, colour: str) -> list[Line]:
         """One validated number, every point marked."""

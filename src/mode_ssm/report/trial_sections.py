@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from mode_ssm.config import ReportConfig
-from mode_ssm.phonemes import PHONEMES
+from mode_ssm.labels import Labels
 from mode_ssm.recognition.network import Recogniser
 from mode_ssm.report.alignment_figure import draw_alignment
-from mode_ssm.report.confusion import NOTHING, Confusions, pairs
+from mode_ssm.report.confusion import NOTHING, Confusions, grouped, pairs
+from mode_ssm.report.decoded_runs import DecodedRun, DecodedSplit, DecodedTrial, align
 from mode_ssm.report.page import Block, Figure, LegendEntry, Note, Section, Table
-from mode_ssm.report.records import HEAD_NAMES
-from mode_ssm.report.trials import Decoded, DecodedTrial, Findings, align
+from mode_ssm.report.records import Run
+from mode_ssm.training.terms import TERMS
 
 FREQUENT = 15  # confusions in the table
 MARKS = (
@@ -45,52 +46,58 @@ class Hypotheses:
     trials: Sequence[ComparedTrial]
 
 
-def trial_sections(findings: Findings, config: ReportConfig) -> list[Section]:
+def trial_sections(examined: DecodedRun, config: ReportConfig) -> list[Section]:
     """What can be said with the data at hand; in its place, why not."""
-    network, decoded = findings.network, findings.decoded
+    network, decoded = examined.network, examined.decoded
     if network is None or decoded is None:
-        notes = [Note(findings.problem)]
+        notes = [Note(examined.problem)]
         return [
             Section("confusions", "Confusions of phonemes", notes),
             Section("alignments", "Alignments", notes),
             Section("hypotheses", "Best and worst hypotheses", notes),
         ]
     return [
-        Section("confusions", "Confusions of phonemes", _confusions(decoded), _scope(decoded)),
-        Section("alignments", "Alignments", _alignments(network, decoded, config)),
-        Section("hypotheses", "Best and worst hypotheses", _hypotheses(decoded, config.examples), MARKS),
+        Section("confusions", "Confusions of phonemes", _confusions(decoded, network.model.labels), _scope(decoded)),
+        Section("alignments", "Alignments", _alignments(examined.run, network, decoded, config)),
+        Section(
+            "hypotheses",
+            "Best and worst hypotheses",
+            _hypotheses(decoded, network.model.labels, config.examples),
+            MARKS,
+        ),
     ]
 
 
-def _scope(decoded: Decoded) -> str:
+def _scope(decoded: DecodedSplit) -> str:
     count, of = len(decoded.trials), decoded.of
     which = f"all {of:,} trials" if count == of else f"{count:,} of the {of:,} trials, evenly spread,"
-    rates = " and ".join(f"{decoded.rate(head):.2f} % ({HEAD_NAMES[head]})" for head in decoded.heads)
+    rates = " and ".join(f"{decoded.rate(head):.2f} % ({TERMS[head].title})" for head in decoded.heads)
     return (
         f"The best checkpoint's greedy output on {which} of the {decoded.split} split; phoneme error rate here {rates}."
     )
 
 
-def _confusions(decoded: Decoded) -> list[Block]:
+def _confusions(decoded: DecodedSplit, labels: Labels) -> list[Block]:
     matrices: list[Block] = []
     tables: list[Block] = []
+    near = " and near it, since the phonemes are ordered by how they sound" if len(grouped(labels)) > 1 else ""
     for head in decoded.heads:
-        found = Confusions.of([(trial.reference, trial.hypotheses[head]) for trial in decoded.trials])
+        found = Confusions.of([(trial.reference, trial.hypotheses[head]) for trial in decoded.trials], labels)
         healthy = (
-            "Healthy: a strong diagonal, the rest faint and near it, since the phonemes are ordered by how they sound. "
-            "A dark column is a phoneme that the network falls back on; a dark last column, phonemes left out. "
-            "A cell's strength is the root of its share of all that was said of its row."
+            f"Healthy: a strong diagonal, the rest faint{near}. A dark column is a phoneme that the network falls back "
+            "on; a dark last column, phonemes left out. A cell's strength is the root of its share of all that was "
+            "said of its row."
         )
-        title = f"{HEAD_NAMES[head]}: what was said (rows) and what was decoded (columns)"
+        title = f"{TERMS[head].title}: what was said (rows) and what was decoded (columns)"
         matrices.append(Figure(title, found.draw(), healthy, wide=True))
         rows = found.most_frequent(FREQUENT)
-        title = f"{HEAD_NAMES[head]}: most frequent errors"
+        title = f"{TERMS[head].title}: most frequent errors"
         header = ("said", "decoded", "times", "share of its row")
         tables.append(Table(title, header, rows, words=2) if rows else Note("There is no error.", title))
     return [*matrices, *tables]
 
 
-def _alignments(network: Recogniser, decoded: Decoded, config: ReportConfig) -> list[Block]:
+def _alignments(run: Run, network: Recogniser, decoded: DecodedSplit, config: ReportConfig) -> list[Block]:
     """Of trials evenly spread from the best to the worst, ends left out."""
     ranked = _ranked(decoded)
     count = min(config.alignments, len(ranked))
@@ -104,49 +111,45 @@ def _alignments(network: Recogniser, decoded: Decoded, config: ReportConfig) -> 
             continue
         healthy = (
             f"The reference as the heads' best paths set it ({_rates(trial)}). Healthy: phonemes spread over the "
-            "speech, CTC and RNN-T within a few hundred milliseconds of each other. Names in a heap at the end are a "
+            "speech, the heads within a few hundred milliseconds of each other. Names in a heap at the end are a "
             "transducer that waits for the whole sentence; in a heap anywhere, a head that has not learnt where "
             "phonemes are."
         )
-        legend = [LegendEntry(HEAD_NAMES[head], head.value) for head in aligned.frames]
-        drawing = draw_alignment(aligned, network.checkpoint.config)
+        legend = [LegendEntry(term.title, run.colour(term)) for term in run.heads if term.name in aligned.frames]
+        drawing = draw_alignment(aligned, network.checkpoint.config, network.model.labels, legend)
         blocks.append(Figure(title, drawing, healthy, legend, wide=True))
     return blocks or [Note("No alignment was asked for (alignments=0).")]
 
 
-def _ranked(decoded: Decoded) -> list[DecodedTrial]:
+def _ranked(decoded: DecodedSplit) -> list[DecodedTrial]:
     """From the fewest errors a phoneme, over all heads, to the most; of equals, the longer first."""
     return sorted(decoded.trials, key=lambda t: (t.all_errors.rate, -len(t.reference)))
 
 
-def _hypotheses(decoded: Decoded, count: int) -> list[Block]:
+def _hypotheses(decoded: DecodedSplit, labels: Labels, count: int) -> list[Block]:
     ranked = _ranked(decoded)
     best = ranked[:count]
     worst = [trial for trial in ranked[len(best) :][::-1][:count] if trial.all_errors.edits]
     return [
-        Hypotheses("Best", [_compared(trial) for trial in best]),
-        Hypotheses("Worst", [_compared(trial) for trial in worst]),
+        Hypotheses("Best", [_compared(trial, labels) for trial in best]),
+        Hypotheses("Worst", [_compared(trial, labels) for trial in worst]),
     ]
 
 
-def _compared(trial: DecodedTrial) -> ComparedTrial:
+def _compared(trial: DecodedTrial, labels: Labels) -> ComparedTrial:
     heads = [
-        (HEAD_NAMES[head], [_difference(*pair) for pair in pairs(trial.reference, hypothesis)])
+        (TERMS[head].title, [_difference(*pair, labels) for pair in pairs(trial.reference, hypothesis)])
         for head, hypothesis in trial.hypotheses.items()
     ]
     return ComparedTrial(str(trial.key), trial.sentence, _rates(trial), heads)
 
 
-def _difference(said: int, decoded: int) -> Difference:
-    if said == decoded:
-        return Difference(PHONEMES[said], PHONEMES[decoded], "same")
-    if said == NOTHING:
-        return Difference("", PHONEMES[decoded], "added")
-    if decoded == NOTHING:
-        return Difference(PHONEMES[said], "", "dropped")
-    return Difference(PHONEMES[said], PHONEMES[decoded], "changed")
+def _difference(said: int, decoded: int, labels: Labels) -> Difference:
+    names = ["" if label == NOTHING else labels.symbols[label] for label in (said, decoded)]
+    kind = "same" if said == decoded else "added" if said == NOTHING else "dropped" if decoded == NOTHING else "changed"
+    return Difference(names[0], names[1], kind)
 
 
 def _rates(trial: DecodedTrial) -> str:
-    errors = ", ".join(f"{HEAD_NAMES[head]} {trial.errors(head).edits}" for head in trial.hypotheses)
+    errors = ", ".join(f"{TERMS[head].title} {trial.errors(head).edits}" for head in trial.hypotheses)
     return f"{len(trial.reference)} phonemes, errors: {errors}"

@@ -48,7 +48,8 @@ def _setting(key: str, default: Any, facts: Facts) -> Iterator[str]:
         for name, value in default.items() or [("NAME", "VALUE")]:
             yield from _setting(f"{group}.{name}_{facts.alias}", value, facts._replace(alias=""))
     else:
-        shown = "VALUE" if default is MISSING else "null" if default is None else str(default)
+        listed = f"[{','.join(map(str, default))}]" if isinstance(default, list) else default
+        shown = "VALUE" if default is MISSING else "null" if default is None else str(listed)
         yield f"  {key}={shown.lower() if isinstance(default, bool) else shown}" + _remark(default, facts)
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mode_ssm.config import TrainingConfig
 from mode_ssm.models.model import ModeSSM
+from mode_ssm.training.terms import Term
 
-PARTS = ("preprocessor", "encoder", "ctc_head", "predictor", "joiner")
 WINDOW_UPDATES = 100  # whose gradient norms are remembered
 FEWEST_NORMS = 20  # with fewer, the median is not known
 
@@ -19,7 +19,12 @@ class Norms(NamedTuple):
     """Of a gradient, before clipping."""
 
     total: Tensor
-    by_part: dict[str, Tensor]  # of those of PARTS that have a gradient
+    by_part: dict[str, Tensor]  # of the parts of the network that have a gradient
+
+
+def parts_of(terms: Sequence[Term]) -> list[str]:
+    """The parts of the network whose gradients are told apart: what all terms train, and what each has besides."""
+    return ["preprocessor", "encoder", *(part for term in terms for part in term.parts)]
 
 
 def clip_bound(training: TrainingConfig, norms: Sequence[float]) -> float:
@@ -35,7 +40,7 @@ def clip_bound(training: TrainingConfig, norms: Sequence[float]) -> float:
 
 def clip_gradients(model: ModeSSM, bound: float) -> Norms:
     """Scale the whole gradient down to a norm of `bound` where it is larger."""
-    gradients: dict[str, list[Tensor]] = {part: [] for part in PARTS}
+    gradients: dict[str, list[Tensor]] = {part: [] for part, _ in model.named_children()}
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             gradients[name.partition(".")[0]].append(parameter.grad)

@@ -1,11 +1,21 @@
-"""What a person sees while a run goes on: a bar on a terminal, plain lines elsewhere."""
+"""What a person sees of a run: what it starts from, a bar on a terminal or plain lines, its epochs, what came of it."""
 
+import shlex
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mode_ssm.training.objective import LossTerms
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.recognition.checkpoint import Position
+from mode_ssm.training.balance import balances
+from mode_ssm.training.run_folder import RunFolder, read_metrics
+from mode_ssm.training.splits import Splits
+from mode_ssm.training.terms import Term
+
+SHOWN = 20  # problems that are printed one by one
 
 
 def clock(seconds: float) -> str:
@@ -57,14 +67,16 @@ class Display:
         self._lines = 0
         self.say(title)
 
-    def update(self, first: int, count: int, of: int, terms: LossTerms | None, seconds: float) -> None:
-        """An update over the batches first .. first + count - 1 (from 0) of the epoch's `of`; None: none was read."""
+    def update(self, first: int, count: int, of: int, losses: Mapping[str, float], seconds: float) -> None:
+        """An update over the batches first .. first + count - 1 (from 0) of the epoch's `of`.
+
+        Args:
+            losses: the whole loss, then each term's; none where no trial could be read.
+        """
         self._done += count
         self._bar.update(self._task, completed=self._done)
         if self._lines % self._every == 0 or first + count == of:
-            loss = "no readable trial"
-            if terms:
-                loss = f"Loss: {terms.total:.2f} (ctc {terms.ctc:.2f}, rnnt {terms.rnnt:.2f})"
+            loss = _loss(losses) if losses else "no readable trial"
             self.say(
                 f"  Batch {first + count}/{of} ({100 * (first + count) // of}%) | {loss} | "
                 f"{1000 * seconds / count:.0f}ms/batch | {self._left()} left"
@@ -77,3 +89,88 @@ class Display:
 
     def close(self) -> None:
         self._bar.stop()
+
+
+def _loss(losses: Mapping[str, float]) -> str:
+    """
+    >>> _loss({"loss": 2.25, "ctc": 1.5, "rnnt": 1.75})
+    'Loss: 2.25 (ctc 1.50, rnnt 1.75)'
+    """
+    whole, *terms = losses.items()
+    return f"Loss: {whole[1]:.2f} ({', '.join(f'{name} {value:.2f}' for name, value in terms)})"
+
+
+def introduction(
+    splits: Splits,
+    model: ModeSSM,
+    folder: RunFolder,
+    resumed: str,
+    changes: Mapping[str, tuple[Any, Any]],
+) -> Iterator[str]:
+    """The data, the network, where the run goes on, and with which settings it does so that it had otherwise.
+
+    resumed names the place, and is empty for a run that starts.
+    """
+    train, val = splits.train, splits.val
+    parameters = sum(p.numel() for p in model.parameters())
+    trials = f"{len(train)} train and {len(val) if val else 0} val trials of {len(train.sessions)} sessions"
+    yield f"{trials}; {parameters / 1e6:.2f} M parameters; run folder {folder.path}"
+    if not val:
+        yield "There is no val split: no error rates, and the best checkpoint is the last one."
+    for problem in splits.problems[:SHOWN]:
+        yield f"Leaving out: {problem}"
+    if splits.problems:
+        yield f"{len(splits.problems)} problems found; mode-ssm inspect lists them."
+    untrained = {entry.key.session for entry in val.entries} - {*splits.sessions} if val else set()
+    for session in sorted(untrained):
+        yield f"There are no train trials of {session}: it is decoded as a session that the network does not know."
+    if resumed:
+        yield f"Resuming after {resumed}"
+    for key, (before, now) in changes.items():
+        if key not in ("output_dir", "training.resume"):
+            yield f"From here on with {key}={now}; until now it was {before}"
+
+
+def epoch_summary(
+    position: Position, terms: Sequence[Term], updates: Sequence[Mapping[str, float]], rates: Mapping[str, float]
+) -> str:
+    """One line: the epoch's mean losses and the error rates after it.
+
+    Args:
+        terms: of the stage; updates: what each measured.
+    """
+    parts = [f"{clock(position.seconds)} so far"]
+    known = {term.name: [numbers[term.loss_key] for numbers in updates if term.loss_key in numbers] for term in terms}
+    means = {name: sum(values) / len(values) for name, values in known.items() if values}
+    if means:
+        parts.append("mean loss: " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
+    for first, further in balances(terms):
+        if means.get(first.name, 0) > 0 and means.get(further.name, 0) > 0:
+            ratio = means[further.name] / means[first.name]
+            parts.append(f"{further.title}/{first.title} ratio {ratio:.2f}")
+    parts += [f"val PER {head} {100 * rate:.2f} %" for head, rate in rates.items()]
+    return " | ".join([*parts, f"skipped {position.skipped}"])
+
+
+def outcome(folder: RunFolder, data_root: str, terms: Sequence[Term]) -> Iterator[str]:
+    """What came of a run that is through: error rates of the best checkpoint, the files, and what to do next."""
+    heads = [term.name for term in terms if term.validated]
+    found = [
+        (record, rates)
+        for record in read_metrics(folder.path)
+        if record["kind"] == "validation"
+        and (rates := {head: rate for head in heads if (rate := record.get(f"per_{head}")) is not None})
+    ]
+    decoder = heads[0] if heads else ""
+    if found:
+        of_stage = [(record, rates) for record, rates in found if record["stage"] == found[-1][0]["stage"]]
+        best, rates = min(reversed(of_stage), key=lambda pair: sum(pair[1].values()) / len(pair[1]))
+        decoder = min(rates, key=lambda head: rates[head])
+        of = f" of {best['trials']:,} trials with {best['labels']:,} labels" if best.get("trials") else ""
+        said = ", ".join(f"{head} {100 * rate:.2f} %" for head, rate in rates.items())
+        yield f"Best of stage {best['stage']}, after its epoch {best['epoch'] + 1}: val PER {said}{of}"
+    yield f"Checkpoint {folder.best}, picture {folder.path / 'training.png'}"
+    run = shlex.quote(str(folder.path))
+    if decoder:
+        yield f"Next: mode-ssm report {run}"
+        yield f"      mode-ssm evaluate checkpoint={run} data.data_root={shlex.quote(data_root)} decoder={decoder}"

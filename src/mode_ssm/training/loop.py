@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,26 +16,31 @@ import torch
 from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import Decoder, Resume, StageConfig, TrainConfig
+from mode_ssm.config import Resume, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, deal, epoch_batches, padded_frames, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
-from mode_ssm.training.clipping import clip_bound
+from mode_ssm.training import clipping
 from mode_ssm.training.devices import any_process, gather_lines, peak_memory_mb, start_fabric
-from mode_ssm.training.display import Display
-from mode_ssm.training.freezing import freeze, longest_wait
+from mode_ssm.training.display import Display, epoch_summary, introduction, outcome
 from mode_ssm.training.monitor import Monitor
-from mode_ssm.training.objective import LossTerms, Weights
+from mode_ssm.training.objective import Weighted
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
 from mode_ssm.training.resume import changed_settings, find_resumable
 from mode_ssm.training.run_folder import RunFolder, new_name
-from mode_ssm.training.schedule import check_stages, learning_rate, short_stages, transducer_weight
+from mode_ssm.training.schedule import (
+    check_stages,
+    freeze,
+    learning_rate,
+    longest_wait,
+    objective_at,
+    short_stages,
+)
 from mode_ssm.training.splits import Splits, open_splits
-from mode_ssm.training.steering import Steering
 from mode_ssm.training.stopping import StopRequest
-from mode_ssm.training.telling import epoch_summary, introduction
+from mode_ssm.training.terms import run_terms, trained
 from mode_ssm.training.update import Update, run_update
 from mode_ssm.training.validation import validate
 
@@ -68,6 +72,7 @@ class Trainer:
     ) -> None:
         self.fabric, self.config, self.splits, self.folder = fabric, config, splits, folder
         torch.manual_seed(config.training.seed)
+        self.terms = run_terms(config)
         self.model = ModeSSM(config, len(splits.sessions), splits.train.labels).to(fabric.device)
         self.optimizer = build_optimizer(self.model, config.training.optimizer)
         self.position = Position(processes=fabric.world_size)
@@ -83,7 +88,11 @@ class Trainer:
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position.among(self.fabric.world_size)
-        self.steering = Steering(**self.position.steering)
+        running = {"grad_norms": [], "terms": {}} | self.position.running
+        self.grad_norms: list[float] = running["grad_norms"]  # of the last updates, before clipping
+        for term in self.terms:
+            if term.name in running["terms"]:
+                term.load_state(running["terms"][term.name])
         self.batches_per_epoch = len(self.plan(0))
         self.updates_per_epoch = math.ceil(self.batches_per_epoch / config.training.gradient_accumulation_steps)
         self.parts_wait = any(map(longest_wait, config.training.stages))
@@ -113,7 +122,8 @@ class Trainer:
         stages, position = self.config.training.stages, self.position
         if self.is_main:
             records = self.folder.open(self.config, position)
-            self.monitor = Monitor(self.config, self.updates_per_epoch, position.speaking, records)
+            per_epoch = [self.updates_per_epoch] * len(stages)
+            self.monitor = Monitor(self.config, per_epoch, position.speaking, records)
         in_all = self.batches_per_epoch * sum(stage.epochs for stage in stages)
         every = self.config.training.log_every_updates
         first = self.epochs_done * self.batches_per_epoch + position.batch
@@ -129,7 +139,9 @@ class Trainer:
                 self.folder.close()
         if self.is_main:
             with self.folder.writing():
-                draw_run(self.folder.path)
+                draw_run(self.folder.path, self.terms)
+            for sentence in outcome(self.folder, self.config.data.data_root, self.terms):
+                self.display.say(sentence)
         return self.folder.path
 
     def introduction(self) -> Iterator[str]:
@@ -176,7 +188,7 @@ class Trainer:
         plan, first = self.plan(self.epochs_done, position.earlier), position.first
         where = f"Stage {position.stage + 1}/{len(training.stages)} {stage.name}"
         self.display.epoch(f"{where}, epoch {position.epoch + 1}/{stage.epochs}")
-        self.epoch_terms: list[LossTerms] = []
+        self.epoch_numbers: list[dict[str, float]] = []
         whole, trials = position.batch == 0, 0
         batches = self.read(self.splits.train, plan[position.batch - first :])
         while group := list(islice(batches, training.gradient_accumulation_steps)):
@@ -218,27 +230,36 @@ class Trainer:
         set_learning_rate(self.optimizer, lr)
         if self.parts_wait:  # else what the caller holds stays held
             freeze(self.model, stage, in_stage)
-        steering = self.steering
-        weights = Weights(stage.ctc_weight, transducer_weight(stage, in_stage), steering.gradient_scale)
-        bound = clip_bound(config.training, steering.grad_norms)
+        objective = objective_at(self.terms, stage, in_stage)
+        bound = clipping.clip_bound(config.training, self.grad_norms)
         read = list(batches.values())
-        update = run_update(self.fabric, self.model, self.optimizer, read, weights, config, position.update, bound)
-        steering.remember(update, weights, config.losses.rnnt_scaling)
+        update = run_update(self.fabric, self.model, self.optimizer, read, objective, config, position.update, bound)
+        self.learn_from(update, objective)
         if update.skipped:
             kept = list(self.folder.keep_bad_batches(batches, update, position, self.fabric.global_rank))
             for sentence in gather_lines(self.fabric, kept):
                 self.display.say(sentence)
         elif update.trials:
-            self.epoch_terms.append(update.terms)
+            self.epoch_numbers.append(update.numbers)
         seconds = time.monotonic() - began
-        self.display.update(position.batch, count, of, update.terms if update.trials else None, seconds)
+        self.display.update(position.batch, count, of, update.losses(self.terms), seconds)
         self.log(
             {"kind": "update", "stage": stage.name, "epoch": position.epoch, "update": position.update + 1}
-            | update.record(weights)
+            | update.record(self.terms)
             | {"lr": lr, "skipped": position.skipped + update.skipped, "skipped_now": update.skipped}
             | {"frames_per_s": round(update.feature_frames / seconds, 1)}
         )
         return update
+
+    def learn_from(self, update: Update, objective: Sequence[Weighted]) -> None:
+        """Keep what the next update depends on, unless this one was skipped or empty."""
+        if update.skipped or not update.trials:
+            return
+        self.grad_norms = [*self.grad_norms, update.gradients.total][-clipping.WINDOW_UPDATES :]
+        norms = {term: update.gradients.encoder[term.name] / weight for term, weight in objective}
+        if self.terms[0] in norms:
+            for term in norms.keys() - {self.terms[0]}:
+                term.follow(norms[term], norms[self.terms[0]])
 
     def log(self, record: dict[str, Any]) -> None:
         """Write a record, and what the monitor has to say of it."""
@@ -275,29 +296,29 @@ class Trainer:
         position = self.position
         rates = self.validate(stage, stop)
         position.epoch, position.batch, position.earlier = position.epoch + 1, 0, []
-        position.rates = {head.value: rate for head, rate in rates.items()}
+        position.rates = rates
         mean = sum(rates.values()) / len(rates) if rates else WORST
         if not position.best or position.best[0] < position.stage or mean <= position.best[1]:
             position.best = [position.stage, mean]
             self.save(self.folder.best)
         self.save(self.folder.last)
-        self.display.say(f"  {epoch_summary(position, self.epoch_terms, rates)}")
+        summary = epoch_summary(position, trained(self.terms, stage), self.epoch_numbers, rates)
+        self.display.say(f"  {summary}")
 
-    def validate(self, stage: StageConfig, stop: StopRequest) -> dict[Decoder, float]:
-        """PER of the heads that this stage trains."""
+    def validate(self, stage: StageConfig, stop: StopRequest) -> dict[str, float]:
+        """PER by head, of the heads that this stage trains."""
         position = self.position
-        if self.splits.val is None:
+        heads = [term for term in trained(self.terms, stage) if term.validated]
+        if self.splits.val is None or not heads:
             return {}
-        weights = {Decoder.ctc: stage.ctc_weight, Decoder.rnnt: stage.rnnt_weight}
-        decoders = [decoder for decoder, weight in weights.items() if weight > 0]
         plan = sequential_batches(self.splits.val.entries, self.config.training.batch_size)
         share = self.read(self.splits.val, plan[self.fabric.global_rank :: self.fabric.world_size])
-        found = validate(self.fabric, self.model, share, decoders, self.splits.val.sessions, lambda: stop.requested)
+        found = validate(self.fabric, self.model, share, heads, self.splits.val.sessions, lambda: stop.requested)
         if found is None:
             self.leave()
         self.log(
             {"kind": "validation", "stage": stage.name, "epoch": position.epoch, "update": position.update}
-            | found.record()
+            | found.record(self.terms)
             | {"seconds": round(time.monotonic() - self.started, 1)}
             | {"peak_memory_mb": round(peak_memory_mb(self.fabric.device), 1)}
         )
@@ -307,7 +328,8 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         self.position.seconds = time.monotonic() - self.started
-        self.position.steering = asdict(self.steering)
+        states = {term.name: state for term in self.terms if (state := term.state())}
+        self.position.running = {"grad_norms": self.grad_norms, "terms": states}
         if self.is_main:
             save_checkpoint(
                 path,

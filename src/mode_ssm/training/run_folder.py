@@ -18,7 +18,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text, replacing
 from mode_ssm.recognition.checkpoint import Position
 from mode_ssm.settings import dump_settings
-from mode_ssm.training.history import Record
+from mode_ssm.training.history import LogLine
 from mode_ssm.training.update import Update
 
 
@@ -68,7 +68,7 @@ class RunFolder:
         finally:
             lock.release()
 
-    def open(self, config: TrainConfig, position: Position) -> list[Record]:
+    def open(self, config: TrainConfig, position: Position) -> list[LogLine]:
         """Make the folder, write the settings, and return the records of a resumed run, less what it will do again."""
         with self.writing():
             self.best.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ class RunFolder:
                 "continue with training.resume=auto."
             ) from None
 
-    def log(self, record: Record) -> None:
+    def log(self, record: LogLine) -> None:
         """One JSON object a line, and every number of it to TensorBoard."""
         with self.writing():
             self._lines.write(json.dumps(record) + "\n")
@@ -131,7 +131,7 @@ def new_name() -> str:
     return time.strftime("runs/%Y-%m-%d_%H-%M-%S")
 
 
-def _not_done_again(records: list[Record], position: Position) -> Iterator[Record]:
+def _not_done_again(records: list[LogLine], position: Position) -> Iterator[LogLine]:
     """What a run has logged up to a position; a validation of its update is later where the epoch is not over."""
     for record in records:
         if (record["kind"], record["update"]) == ("validation", position.update) and position.batch > 0:
@@ -140,7 +140,7 @@ def _not_done_again(records: list[Record], position: Position) -> Iterator[Recor
             yield record
 
 
-def _numbers(record: Record) -> Iterator[tuple[str, float]]:
+def _numbers(record: LogLine) -> Iterator[tuple[str, float]]:
     for key, value in record.items():
         if isinstance(value, dict):
             yield from ((f"{key}/{inner}", number) for inner, number in _numbers(value))
@@ -148,7 +148,7 @@ def _numbers(record: Record) -> Iterator[tuple[str, float]]:
             yield key, value
 
 
-def read_metrics(run: Path) -> list[Record]:
+def read_metrics(run: Path) -> list[LogLine]:
     """The records of a run's metrics.jsonl; a last line that a kill cut short is left out.
 
     Raises:
@@ -160,9 +160,9 @@ def read_metrics(run: Path) -> list[Record]:
     return [_record(line, f"{file}, line {n}") for n, line in enumerate(lines, start=1) if line.endswith(b"\n")]
 
 
-def _record(line: bytes, place: str) -> Record:
+def _record(line: bytes, place: str) -> LogLine:
     try:
-        record: Record = json.loads(line)
+        record: LogLine = json.loads(line)
         record["kind"], record["update"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{place} is damaged ({error}); restore the file, or take the line out.") from None

@@ -1,10 +1,13 @@
-"""What changes from update to update: the learning rate and the transducer's weight, as plain functions of counters."""
+"""What changes from update to update, as plain functions of counters: the learning rate, the weights, what learns."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from mode_ssm.config import Decay, NoJoinerConfig, ScheduleConfig, StageConfig, TrainConfig, TrainingConfig
+from mode_ssm.config import Decay, ScheduleConfig, StageConfig, TrainConfig, TrainingConfig
 from mode_ssm.errors import InputError
+from mode_ssm.models.model import ModeSSM
+from mode_ssm.training.objective import Weighted
+from mode_ssm.training.terms import TERMS, Term, run_terms, trained
 
 
 def learning_rate(
@@ -29,22 +32,26 @@ def learning_rate(
 
 
 def check_stages(config: TrainConfig) -> None:
-    """Hold the stages against the network before any time is spent on them.
+    """Hold the stages against the terms and the network before any time is spent on them.
 
     Raises:
-        InputError: for a stage that trains a transducer that is not there, or nothing, or where no stage has an epoch.
+        InputError: for a stage with a weight for an unknown term or for one whose part of the network is not there,
+            for one that trains nothing, or where no stage has an epoch.
     """
     if not any(stage.epochs for stage in config.training.stages):
         raise InputError("Every stage has 0 epochs; set training.stages.0.epochs, or another's, to 1 or more.")
+    terms = run_terms(config)
     for index, stage in enumerate(config.training.stages):
-        if stage.epochs and not stage.ctc_weight and not stage.rnnt_weight:
+        key, here = f"training.stages.{index}", trained(terms, stage)
+        if stage.epochs and not here:
+            weights = " and ".join(f"{name}_weight=0" for name in stage.weights) or "no weight"
             raise InputError(
-                f"training.stages.{index} has ctc_weight=0 and rnnt_weight=0, so it would train nothing; give one of "
-                f"them a weight, or set training.stages.{index}.epochs=0."
+                f"{key} has {weights}, so it would train nothing; give one of "
+                f"{', '.join(TERMS)} a weight, or set {key}.epochs=0."
             )
-        if stage.rnnt_weight > 0 and isinstance(config.joiner, NoJoinerConfig):
-            key = f"training.stages.{index}.rnnt_weight"
-            raise InputError(f"{key}={stage.rnnt_weight} but joiner=none; set it to 0, or choose joiner=tanh.")
+        for term in here:
+            if lack := term.lacks(config):
+                raise InputError(f"{key}.{term.name}_weight={stage.weights[term.name]} but {lack}.")
 
 
 def short_stages(training: TrainingConfig, updates_per_epoch: int, first: int = 0) -> Iterator[str]:
@@ -61,8 +68,32 @@ def short_stages(training: TrainingConfig, updates_per_epoch: int, first: int = 
         trained = trained or updates > 0
 
 
-def transducer_weight(stage: StageConfig, update_in_stage: int) -> float:
-    """The stage's RNN-T weight; with a ramp it rises linearly from a tenth of it (the idea of icefall's warm-up)."""
-    if stage.rnnt_ramp_updates <= update_in_stage:
-        return stage.rnnt_weight
-    return stage.rnnt_weight * (0.1 + 0.9 * update_in_stage / stage.rnnt_ramp_updates)
+def objective_at(terms: Sequence[Term], stage: StageConfig, update_in_stage: int) -> list[Weighted]:
+    """What an update of a stage trains."""
+    return [Weighted(term, term_weight(stage, term.name, update_in_stage)) for term in trained(terms, stage)]
+
+
+def term_weight(stage: StageConfig, term: str, update_in_stage: int) -> float:
+    """A term's weight; with a ramp it rises linearly from a tenth of it (the idea of icefall's warm-up)."""
+    weight, ramp_updates = stage.weights[term], stage.ramp_updates.get(term, 0)
+    if ramp_updates <= update_in_stage:
+        return weight
+    return weight * (0.1 + 0.9 * update_in_stage / ramp_updates)
+
+
+def longest_wait(stage: StageConfig) -> int:
+    """Updates of the stage after which no part of the network waits any more."""
+    return max(stage.freeze_encoder_updates, stage.freeze_predictor_updates, stage.freeze_joiner_updates)
+
+
+def freeze(model: ModeSSM, stage: StageConfig, update_in_stage: int) -> None:
+    """Let each part learn once its updates of waiting are over; until then it has no gradient and so does not move."""
+    waits = {
+        model.preprocessor: stage.freeze_encoder_updates,
+        model.encoder: stage.freeze_encoder_updates,
+        model.predictor: stage.freeze_predictor_updates,
+        model.joiner: stage.freeze_joiner_updates,
+    }
+    for part, updates in waits.items():
+        if part is not None:
+            part.requires_grad_(update_in_stage >= updates)

@@ -1,4 +1,4 @@
-"""One optimizer update: augment, forward, both losses, backward, clip, step; or a skip."""
+"""One optimizer update: augment, forward, the losses, backward, clip, step; or a skip."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,13 @@ from mode_ssm.config import TrainConfig
 from mode_ssm.losses.objective import UpdateSize
 from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.training.augment import augment
-from mode_ssm.training.clipping import PARTS, clip_gradients
+from mode_ssm.training.balance import Balance, balances
+from mode_ssm.training.clipping import clip_gradients, parts_of
 from mode_ssm.training.devices import sum_gradients, sum_over_processes, sum_sizes
-from mode_ssm.training.objective import LossTerms, Weights, batch_losses
+from mode_ssm.training.objective import Weighted, batch_loss
+from mode_ssm.training.terms import Term
+
+TOTAL = "loss"  # the weighted sum, in metrics.jsonl
 
 
 class Gradients(NamedTuple):
@@ -24,8 +28,7 @@ class Gradients(NamedTuple):
     total: float
     bound: float  # to which a larger one was clipped
     by_part: dict[str, float]  # of the parts that learn
-    encoder_ctc: float  # of the weighted CTC loss, at the encoder's output
-    encoder_rnnt: float
+    encoder: dict[str, float]  # by term: of the weighted loss, at the encoder's output
 
     @property
     def clipped(self) -> bool:
@@ -33,9 +36,9 @@ class Gradients(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What an update did; the terms are means over its trials, as numbers."""
+    """What an update did."""
 
-    terms: LossTerms
+    numbers: dict[str, float]  # the loss and what its terms measured, means over the trials; none without a trial
     gradients: Gradients
     trials: int
     feature_frames: int  # as the trials: of all processes
@@ -43,30 +46,36 @@ class Update(NamedTuple):
     cause: str  # of a skip: loss or gradient
     bad_batches: list[int]  # of a skip: which of the batches had a loss that is not finite
 
-    def record(self, weights: Weights) -> dict[str, Any]:
-        """For metrics.jsonl; what was not computed, as in an update without trials, or is not finite, is null."""
-        terms = {name: _number(float(term)) if self.trials else None for name, term in self.terms._asdict().items()}
-        encoder_ctc, encoder_rnnt = _number(self.gradients.encoder_ctc), _number(self.gradients.encoder_rnnt)
-        if not weights.ctc:
-            terms["ctc"] = terms["ctc_blank"] = encoder_ctc = None
-        if not weights.rnnt:
-            terms["rnnt"] = terms["rnnt_raw"] = terms["rnnt_scale"] = encoder_rnnt = None
-        return {
-            "loss": terms["total"],
-            "loss_ctc": terms["ctc"],
-            "loss_rnnt": terms["rnnt"],
-            "loss_rnnt_raw": terms["rnnt_raw"],
-            "rnnt_scale": terms["rnnt_scale"],
-            "rnnt_ctc_ratio": _ratio(terms["rnnt"], terms["ctc"]),
-            "blank_ctc": terms["ctc_blank"],
-            "grad_norm": _number(self.gradients.total),
-            "clip_norm": self.gradients.bound,
-            "clipped": self.gradients.clipped,
-            "grad_norms": {part: _number(self.gradients.by_part.get(part, math.nan)) for part in PARTS},
-            "encoder_grad_ctc": encoder_ctc,
-            "encoder_grad_rnnt": encoder_rnnt,
-            "encoder_grad_ratio": _ratio(encoder_rnnt, encoder_ctc),
-        }
+    def losses(self, terms: Sequence[Term]) -> dict[str, float]:
+        """The whole loss, then that of each term by its name; none where no trial could be read."""
+        known = [(term.name, term.loss_key) for term in terms if term.loss_key in self.numbers]
+        return {name: self.numbers[key] for name, key in [(TOTAL, TOTAL), *known]} if self.numbers else {}
+
+    def record(self, terms: Sequence[Term]) -> dict[str, Any]:
+        """For metrics.jsonl; what was not computed, as in an update without trials, or is not finite, is null.
+
+        Args:
+            terms: of the run.
+        """
+        numbers = {key: _number(value) for key, value in self.numbers.items()}
+        encoder = {term: _number(norm) for term, norm in self.gradients.encoder.items()}
+        first, *further = terms
+        record = {key: numbers.get(key) for key in (TOTAL, *(term.loss_key for term in terms))}
+        for term in (*further, first):
+            record |= {measured.key: numbers.get(measured.key) for measured in term.measured}
+            if term is not first:
+                record[Balance(first, term).loss_key] = _ratio(numbers.get(term.loss_key), numbers.get(first.loss_key))
+        return (
+            record
+            | {"grad_norm": _number(self.gradients.total)}
+            | {"clip_norm": self.gradients.bound, "clipped": self.gradients.clipped}
+            | {"grad_norms": {part: _number(self.gradients.by_part.get(part, math.nan)) for part in parts_of(terms)}}
+            | {term.gradient_key: encoder.get(term.name) for term in terms}
+            | {
+                balance.gradient_key: _ratio(encoder.get(balance.further.name), encoder.get(first.name))
+                for balance in balances(terms)
+            }
+        )
 
 
 def _number(value: float) -> float | None:
@@ -82,7 +91,7 @@ def run_update(
     model: ModeSSM,
     optimizer: torch.optim.Optimizer,
     batches: Sequence[Batch],
-    weights: Weights,
+    objective: Sequence[Weighted],
     config: TrainConfig,
     number: int,
     bound: float,
@@ -92,31 +101,37 @@ def run_update(
     batches = [augment(batch.to(fabric.device), config.augmentation) for batch in batches]
     size = sum_sizes(fabric, _size(model, batches))
     if size.trials == 0:
-        nothing = LossTerms(*torch.zeros(len(LossTerms._fields)).unbind())
-        unknown = Gradients(math.nan, bound, {}, math.nan, math.nan)
-        return Update(nothing, unknown, 0, 0, skipped=False, cause="", bad_batches=[])
+        unknown = Gradients(math.nan, bound, {}, {})
+        return Update({}, unknown, 0, 0, skipped=False, cause="", bad_batches=[])
     optimizer.zero_grad(set_to_none=True)
-    terms, squares = _backward(fabric, model, batches, weights, config, size)
-    frames = terms.new_tensor([sum(int(batch.frame_lengths.sum()) for batch in batches)])
-    sums = torch.cat([terms.sum(dim=0), squares, frames])
+    keys = [TOTAL, *(key for term, _ in objective for key in (term.loss_key, *(m.key for m in term.measured)))]
+    rows, squares = _backward(fabric, model, batches, objective, keys, size)
+    frames = rows.new_tensor([sum(int(batch.frame_lengths.sum()) for batch in batches)])
+    sums = torch.cat([rows.sum(dim=0), squares, frames])
     sum_over_processes(fabric, [sums])
     sum_gradients(fabric, list(model.parameters()))
     norms = clip_gradients(model, bound)
-    numbers = torch.cat([sums, torch.stack([norms.total, *norms.by_part.values()]).to(sums)]).tolist()
-    losses, (*encoder, feature_frames) = numbers[: terms.shape[1]], numbers[terms.shape[1] : len(sums)]
-    total, *parts = numbers[len(sums) :]
+    found = torch.cat([sums, torch.stack([norms.total, *norms.by_part.values()]).to(sums)]).tolist()
+    losses, (*encoder, feature_frames) = found[: len(keys)], found[len(keys) : len(sums)]
+    total, *parts = found[len(sums) :]
     loss_is_finite = math.isfinite(losses[0])
     skipped = not (loss_is_finite and math.isfinite(total))
     if not skipped:
         optimizer.step()
+    names = [term.name for term, _ in objective]
     return Update(
-        LossTerms(*torch.tensor(losses)),
-        Gradients(total, bound, dict(zip(norms.by_part, parts, strict=True)), *map(math.sqrt, encoder)),
+        dict(zip(keys, torch.tensor(losses, dtype=torch.float32).tolist(), strict=True)),  # as exact as they are
+        Gradients(
+            total,
+            bound,
+            dict(zip(norms.by_part, parts, strict=True)),
+            dict(zip(names, map(math.sqrt, encoder), strict=True)),
+        ),
         size.trials,
         int(feature_frames),
         skipped,
         cause="gradient" if loss_is_finite else "loss",
-        bad_batches=[] if not skipped else (~terms[:, 0].isfinite()).nonzero().flatten().tolist(),
+        bad_batches=[] if not skipped else (~rows[:, 0].isfinite()).nonzero().flatten().tolist(),
     )
 
 
@@ -124,22 +139,25 @@ def _backward(
     fabric: Fabric,
     model: ModeSSM,
     batches: Sequence[Batch],
-    weights: Weights,
-    config: TrainConfig,
+    objective: Sequence[Weighted],
+    keys: Sequence[str],
     size: UpdateSize,
 ) -> tuple[Tensor, Tensor]:
     """Put the gradients of all batches into the parameters.
 
     Returns:
-        The terms of each batch, and the squared norms of both losses' gradients at the encoder's output.
+        The numbers of each batch in the order of `keys`, and the squared norm of each term's gradient at the encoder's
+        output.
     """
-    squares = torch.zeros(2, dtype=torch.float64, device=fabric.device)
-    rows = [squares.new_zeros(0, len(LossTerms._fields))]
+    squares = torch.zeros(len(objective), dtype=torch.float64, device=fabric.device)
+    rows = [squares.new_zeros(0, len(keys))]
     for batch in batches:
-        terms = batch_losses(model, batch, weights, config.losses, size, fabric.autocast(), squares)
-        if terms.total.requires_grad:
-            fabric.backward(terms.total)
-        rows.append(torch.stack([term.detach().double() for term in terms])[None])
+        total, numbers = batch_loss(model, batch, objective, size, fabric.autocast, squares)
+        if total.requires_grad:
+            fabric.backward(total)
+        numbers[TOTAL] = total.detach()
+        nothing = squares.new_zeros(())
+        rows.append(torch.stack([numbers.get(key, nothing).double() for key in keys])[None])
     return torch.cat(rows), squares
 
 

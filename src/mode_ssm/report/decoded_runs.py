@@ -22,9 +22,9 @@ class DecodedTrial:
     key: TrialKey
     sentence: str
     reference: list[int]
-    hypotheses: dict[Decoder, list[int]]
+    hypotheses: dict[str, list[int]]  # by the name of the head
 
-    def errors(self, head: Decoder) -> ErrorRate:
+    def errors(self, head: str) -> ErrorRate:
         return edit_counts(self.reference, self.hypotheses[head])
 
     @property
@@ -34,7 +34,7 @@ class DecodedTrial:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedSplit:
     """Trials of a labelled split, decoded greedily by the heads that the run has trained."""
 
     dataset: TrialDataset
@@ -43,56 +43,50 @@ class Decoded:
     trials: list[DecodedTrial]  # in session, block and trial order
 
     @property
-    def heads(self) -> list[Decoder]:
+    def heads(self) -> list[str]:
         return list(self.trials[0].hypotheses)
 
-    def rate(self, head: Decoder) -> float:
+    def rate(self, head: str) -> float:
         """Pooled phoneme error rate in per cent."""
         return 100 * total(trial.errors(head) for trial in self.trials).rate
 
 
 @dataclass(frozen=True)
-class Findings:
+class DecodedRun:
     """A run, and where they can be had its network and what that decodes; `problem` says what cannot and why."""
 
     run: Run
     network: Recogniser | None
-    decoded: Decoded | None
+    decoded: DecodedSplit | None
     problem: str
 
 
-def look_at(run: Run, config: ReportConfig) -> Findings:
+def decode_run(run: Run, config: ReportConfig) -> DecodedRun:
     """Load the best checkpoint of a run and decode some trials of its data."""
     try:
         network = load_recogniser(str(run.path))
     except InputError as error:
-        return Findings(run, None, None, f"The run's network could not be read: {error}")
+        return DecodedRun(run, None, None, f"The run's network could not be read: {error}")
     try:
-        return Findings(run, network, _decode(run, network, config), "")
+        return DecodedRun(run, network, _decode(run, network, config), "")
     except InputError as error:
         where = "name another place with data.data_root=DIR" if config.data.data_root is None else "look there"
-        return Findings(run, network, None, f"The run's data could not be read ({str(error).rstrip('.')}); {where}.")
+        return DecodedRun(run, network, None, f"The run's data could not be read ({str(error).rstrip('.')}); {where}.")
 
 
-def _decode(run: Run, network: Recogniser, config: ReportConfig) -> Decoded:
+def _decode(run: Run, network: Recogniser, config: ReportConfig) -> DecodedSplit:
     data = replace(run.config.data, on_bad_trial=BadTrial.skip, num_workers=0)
     if config.data.data_root is not None:
         data = replace(data, data_root=config.data.data_root)
     whole = network.open(data, config.split)
     dataset = _some(whole, config.max_trials)
-    heads = [head for head in Decoder if _learnt(network, head)]
+    heads = [head.value for head in network.heads]
     trials = sorted(_decode_all(network, dataset, heads, config.batch_size), key=lambda t: _place(t.key))
-    return Decoded(dataset, config.split, len(whole), trials)
+    return DecodedSplit(dataset, config.split, len(whole), trials)
 
 
 def _place(key: TrialKey) -> tuple[str, int, int]:
     return key.session, key.block, key.number
-
-
-def _learnt(network: Recogniser, head: Decoder) -> bool:
-    """Whether the checkpoint's stages, up to its own, train the head."""
-    stages = network.checkpoint.config.training.stages[: network.checkpoint.position.stage + 1]
-    return any((stage.ctc_weight if head is Decoder.ctc else stage.rnnt_weight) > 0 for stage in stages)
 
 
 def _some(dataset: TrialDataset, most: int | None) -> TrialDataset:
@@ -104,10 +98,10 @@ def _some(dataset: TrialDataset, most: int | None) -> TrialDataset:
 
 
 def _decode_all(
-    network: Recogniser, dataset: TrialDataset, heads: list[Decoder], batch_size: int
+    network: Recogniser, dataset: TrialDataset, heads: list[str], batch_size: int
 ) -> Iterator[DecodedTrial]:
     for batch, encoded in network.encode(dataset, batch_size=batch_size, num_workers=0, on_problem=say_left_out):
-        found = [recognise(network.model, encoded, head, SearchOptions()) for head in heads]
+        found = [recognise(network.model, encoded, Decoder(head), SearchOptions()) for head in heads]
         for key, sentence, said, *decoded in zip(batch.keys, batch.sentences, references(batch), *found, strict=True):
             yield DecodedTrial(key, sentence or "", said, dict(zip(heads, decoded, strict=True)))
 
@@ -118,11 +112,11 @@ class Aligned:
 
     trial: DecodedTrial
     features: Tensor  # (T, C)
-    frames: dict[Decoder, list[int]]
+    frames: dict[str, list[int]]
 
 
 @torch.no_grad()
-def align(network: Recogniser, decoded: Decoded, trial: DecodedTrial) -> Aligned | None:
+def align(network: Recogniser, decoded: DecodedSplit, trial: DecodedTrial) -> Aligned | None:
     """The best paths of the heads through a trial; None where the trial can no longer be read."""
     place = next(i for i, entry in enumerate(decoded.dataset.entries) if entry.key == trial.key)
     read = decoded.dataset.read(place)
@@ -131,4 +125,5 @@ def align(network: Recogniser, decoded: Decoded, trial: DecodedTrial) -> Aligned
     model, labels = network.model, torch.tensor(trial.reference, dtype=torch.int64, device=network.device)
     frames, lengths = model.encode(collate([read], network.session_index).to(network.device))
     real = frames[0, : int(lengths[0])]
-    return Aligned(trial, read.features, {h: align_labels(model, real, labels, h).tolist() for h in decoded.heads})
+    found = {head: align_labels(model, real, labels, Decoder(head)).tolist() for head in decoded.heads}
+    return Aligned(trial, read.features, found)
