@@ -58,3 +58,11 @@ def imports_h5py(path: Path) -> bool:
 
 def test_one_room_alone_knows_hdf5():
     assert {room_of(path) for path in SOURCE.rglob("*.py") if imports_h5py(path)} == {"t15"}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_text_files_are_utf_8_whatever_the_locale(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in ("read_text", "write_text"):
+                assert "encoding" in {keyword.arg for keyword in node.keywords}, f"{path}:{node.lineno}"

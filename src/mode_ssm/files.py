@@ -58,7 +58,7 @@ def replace_texts(folder: Path, texts: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             for name, text in texts.items():
-                _beside(folder / name).write_text(text)
+                _beside(folder / name).write_text(text, encoding="utf-8")
             for name in texts:
                 _beside(folder / name).replace(folder / name)
         finally:
@@ -69,4 +69,4 @@ def replace_texts(folder: Path, texts: Mapping[str, str]) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Write beside the place and rename."""
     with replacing(path) as beside:
-        beside.write_text(text)
+        beside.write_text(text, encoding="utf-8")

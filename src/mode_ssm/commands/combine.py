@@ -117,7 +117,7 @@ def read_system_weights(path: Path, systems: int) -> SystemWeights:
         InputError: when there is none, or its weights are for another number of systems.
     """
     try:
-        kept = json.loads(path.read_text())["weights"]
+        kept = json.loads(path.read_text(encoding="utf-8"))["weights"]
         weights = SystemWeights(tuple(float(vote) for vote in kept["votes"]), float(kept["whole"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no weights of systems ({error}); give a combine.json.") from None

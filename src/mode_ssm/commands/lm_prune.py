@@ -36,7 +36,7 @@ def prune_model(config: LmPruneConfig) -> None:
 def _summary(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY
     try:
-        found = json.loads(path.read_text()) if path.is_file() else {}
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError:
         raise InputError(f"{path} is no JSON; build the language model again.") from None
     return found if isinstance(found, dict) else {}

@@ -110,7 +110,7 @@ def read_confusions(path: Path, labels: Labels) -> ConfusionModel:
         InputError: when there is none, or it is for other labels.
     """
     try:
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text(encoding="utf-8"))
         symbols = tuple(kept["symbols"])
         model = ConfusionModel(*(np.array(kept[name], dtype=np.float64) for name in ConfusionModel._fields))
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -41,7 +41,7 @@ def write_folder(folder: Path, model: BackoffModel, lexicon: str, summary: Mappi
         save_arpa(model, beside / ARPA)
         NGramStore.of(model).save(beside / STORE)
         (beside / LEXICON).write_text(lexicon, encoding="utf-8")
-        (beside / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+        (beside / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         folder.mkdir(exist_ok=True)
         for name in (ARPA, STORE, LEXICON, SUMMARY):
             (beside / name).replace(folder / name)

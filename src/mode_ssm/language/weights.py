@@ -35,7 +35,7 @@ def read_weights(path: Path) -> tuple[WordSearchConfig, str]:
         InputError: when there is no such file, or it holds anything but settings of the search.
     """
     try:
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text(encoding="utf-8"))
         search, lm = kept["search"], str(kept["lm"])
     except FileNotFoundError:
         raise InputError(

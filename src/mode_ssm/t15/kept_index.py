@@ -119,7 +119,7 @@ def _save(cache: Path, root: Path, origin: dict[str, Any], files: dict[str, File
     beside = cache.with_suffix(f".{os.getpid()}.tmp")
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(origin | {"files": kept}))
+        beside.write_text(json.dumps(origin | {"files": kept}), encoding="utf-8")
         beside.replace(cache)
     except OSError as error:
         with suppress(OSError):
