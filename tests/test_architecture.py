@@ -62,7 +62,7 @@ def test_one_room_alone_knows_hdf5():
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE)))
 def test_text_files_are_utf_8_whatever_the_locale(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("read_text", "write_text"):
-                assert "encoding" in {keyword.arg for keyword in node.keywords}, f"{path}:{node.lineno}"
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    for call in calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("read_text", "write_text"):
+            assert "encoding" in {keyword.arg for keyword in call.keywords}, f"{path}:{call.lineno}"

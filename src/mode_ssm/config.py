@@ -347,7 +347,7 @@ class TrainConfig(ModelConfig):
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     losses: LossesConfig = field(default_factory=LossesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    output_dir: str | None = setting(None, "the run folder; null = runs/<date and time>", path=True)
+    output_dir: str | None = setting(None, "the run folder; null = runs/<date, time and process>", path=True)
 
 
 class Decoder(StrEnum):

@@ -145,7 +145,7 @@ def read_runs(words: Sequence[str]) -> list[Run]:
 
 def _read_run(path: Path, name: str) -> Run:
     try:
-        text = (path / "config.yaml").read_text()
+        text = (path / "config.yaml").read_text(encoding="utf-8")
         records = read_metrics(path)
         _check(records)
     except OSError as error:

@@ -1,6 +1,7 @@
 """The folder of one training run: settings, metrics, TensorBoard events, checkpoints, skipped batches, picture."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ class RunFolder:
             replace_text(self.path / "config.yaml", dump_settings(config))
             kept = list(_not_done_again(read_metrics(self.path), position)) if self.metrics.exists() else []
             replace_text(self.metrics, "".join(json.dumps(m) + "\n" for m in kept))
-            self._lines = self.metrics.open("a", buffering=1)
+            self._lines = self.metrics.open("a", buffering=1, encoding="utf-8")
             self._events = SummaryWriter(str(self.path / "tensorboard"), purge_step=position.update + 1)
         return kept
 
@@ -128,7 +129,8 @@ class RunFolder:
 
 
 def new_name() -> str:
-    return time.strftime("runs/%Y-%m-%d_%H-%M-%S")
+    """Date, time and the process, for several runs may start in one second."""
+    return time.strftime(f"runs/%Y-%m-%d_%H-%M-%S_{os.getpid()}")
 
 
 def _not_done_again(records: list[LogLine], position: Position) -> Iterator[LogLine]:
