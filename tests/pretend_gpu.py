@@ -28,6 +28,8 @@ class PretendGPU:
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
+        self.not_waited_for = 0  # copies to or from the GPU that are asked not to block
+        self.pinned = 0
         self._on_gpu: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used again
         self._stack = ExitStack()
 
@@ -80,6 +82,9 @@ class _Functions(TorchFunctionMode):
             return self._moved(args[0], GPU if function is torch.Tensor.cuda else CPU)
         if function is torch.Tensor.numpy and gpu.holds(args[0]):
             raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first.")
+        if function is torch.Tensor.pin_memory:
+            self._gpu.pinned += 1
+            return args[0].clone()
         if function is torch.Tensor.to:
             return self._to(*args, **kwargs)
         device = kwargs.pop("device", None)
@@ -97,6 +102,7 @@ class _Functions(TorchFunctionMode):
 
     def _to(self, tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         device = kwargs.pop("device", None)
+        self._gpu.not_waited_for += kwargs.pop("non_blocking", False)
         others = []
         for arg in args:
             if isinstance(arg, torch.Tensor):

@@ -4,6 +4,7 @@ Shape legend, everywhere: B trials, T feature frames (20 ms), S encoder frames, 
 C feature channels, D model width, N state size.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,14 +55,20 @@ class Batch(NamedTuple):
         return self.label_lengths > 0
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(
-            self.features.to(device),
-            self.frame_lengths.to(device),
-            self.labels.to(device),
-            self.label_lengths.to(device),
-            self.session_index.to(device),
-            self.keys,
-            self.sentences,
+        """A copy on another device; of a pinned batch to a GPU, one that this process does not wait for."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
+
+    def pinned(self) -> "Batch":
+        """A copy in memory that a GPU reads by itself."""
+        return self._each(torch.Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return self._replace(
+            features=change(self.features),
+            frame_lengths=change(self.frame_lengths),
+            labels=change(self.labels),
+            label_lengths=change(self.label_lengths),
+            session_index=change(self.session_index),
         )
 
 

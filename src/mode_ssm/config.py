@@ -60,7 +60,12 @@ class DataConfig:
     cache_dir: str | None = setting(
         None, "where the index of a data root is kept; null = the user's cache folder", path=True
     )
-    num_workers: int = setting(0, "0 reads in the training process", unit="reader processes", low=0)
+    num_workers: int | None = setting(
+        None,
+        "0 reads in the training process; null = 0 for a CPU, 4 for a GPU",
+        unit="reader processes",
+        low=0,
+    )
 
 
 class SessionLayer(StrEnum):
@@ -311,6 +316,7 @@ class TrainingConfig:
         "bf16-mixed: bfloat16 matrix products, losses and scan in float32 or better",
         among=("32-true", "bf16-mixed"),
     )
+    tf32: bool = setting(True, "on a GPU, float32 matrix products with 10 bits of mantissa; false: with all 23, slower")
     accelerator: str = setting("auto", among=("auto", "cpu", "cuda"))
     devices: int = setting(1, "on this machine", unit="processes", low=1)
     seed: int = setting(0, low=0)

@@ -15,6 +15,7 @@ from mode_ssm.data import Problem, TrialDataset, read_batches, sequential_batche
 from mode_ssm.errors import InputError
 from tests.data.conftest import SESSIONS, Opener
 from tests.data.files import make_trial, write_session
+from tests.pretend_gpu import GPU, PretendGPU
 
 SESSION_INDEX = {SESSIONS[0]: 0, SESSIONS[1]: 1}  # the third is new to the model
 
@@ -116,6 +117,51 @@ def test_death_of_a_worker_is_one_sentence(open_root: Opener) -> None:
 
 def test_no_batches_need_no_workers(open_root: Opener) -> None:
     assert read_all(open_root(), [], 2) == ([], [])
+
+
+def test_a_gpu_gets_pinned_batches_and_does_not_wait_for_their_copies(open_root: Opener) -> None:
+    dataset = open_root()
+    (expected,), _ = read_all(dataset, [[9, 0]], 0)
+    assert expected is not None
+    with PretendGPU() as gpu:
+        (batch,) = read_batches(
+            dataset, [[9, 0]], session_index=SESSION_INDEX, num_workers=0, on_problem=fail, device=GPU
+        )
+        assert batch is not None
+        assert (gpu.pinned, gpu.not_waited_for) == (5, 0)
+        there = batch.to(GPU)
+        assert (gpu.pinned, gpu.not_waited_for) == (5, 5)
+        assert there.features.device == GPU
+        assert same(there.to(torch.device("cpu")), expected)
+        assert gpu.not_waited_for == 5  # the way back is waited for
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "started"),
+    [(None, "cpu", None), (0, "cpu", None), (2, "cpu", (2, False)), (None, "cuda", (3, True)), (0, "cuda", None)],
+)
+def test_processes_read_for_a_gpu_unless_told_otherwise(
+    open_root: Opener, monkeypatch: pytest.MonkeyPatch, asked: int | None, device: str, started: tuple[int, bool] | None
+) -> None:
+    """Three batches need no fourth reader; they ask the loader to pin them."""
+    seen: list[tuple[int, bool]] = []
+
+    def loader(source: Any, *, num_workers: int, pin_memory: bool, **_: Any) -> Any:
+        seen.append((num_workers, pin_memory))
+        return [source[place] for place in range(len(source))]
+
+    monkeypatch.setattr("mode_ssm.data.loading.DataLoader", loader)
+    with PretendGPU():
+        read = read_batches(
+            open_root(),
+            [[0], [1], [2]],
+            session_index=SESSION_INDEX,
+            num_workers=asked,
+            on_problem=fail,
+            device=torch.device(device),
+        )
+        assert len(list(read)) == 3
+    assert seen == [started] * (started is not None)
 
 
 def fail(problem: Problem) -> None:

@@ -22,9 +22,11 @@ from tests.data.files import make_trial, write_session
 from tests.small import SESSIONS, small_config, small_words, write_data
 from tests.training.test_update import PLAIN
 
-STARTS = {
-    "here": (["-m", "mode_ssm", "train"], ["training.devices=2"]),
-    "torchrun": (["-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "mode_ssm", "train"], []),
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=4", "-m", "mode_ssm", "train"]
+SLURM_BATCH = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "train"}
+STARTS = {  # processes, command, more settings, and variables: those of SLURM do not say how many to start
+    "here": (2, ["-m", "mode_ssm", "train"], ["training.devices=2"], SLURM_BATCH),
+    "torchrun": (4, TORCHRUN, [], {}),
 }
 
 
@@ -40,32 +42,37 @@ def test_every_process_gets_as_many_batches(tmp_path, trials, world):
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_two_processes_equal_two_accumulated_batches(tmp_path, start, monkeypatch):
-    """One process accumulates what two read at the same time."""
+def test_several_processes_equal_as_many_accumulated_batches(tmp_path, start, monkeypatch, capsys):
+    """One process accumulates what several read at the same time."""
     root = write_data(tmp_path / "data")
-    command, more = STARTS[start]
+    processes, command, more, variables = STARTS[start]
     plain = [
         *PLAIN,
         "losses.rnnt_scaling=gradient",
         "training.batch_size=3",
     ]  # six batches: an even share for two processes
-    words = [*small_words(root, tmp_path / "two", *plain), *more]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    words = [*small_words(root, tmp_path / "several", *plain), *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
     done = subprocess.run(
         [sys.executable, *command, *words], capture_output=True, text=True, env=environment, timeout=180
     )
     assert done.returncode == 0, done.stderr
-    monkeypatch.setattr(loop, "deal", lambda sizes, *_: [[place] for turn in deal(sizes, 2) for place in turn])
-    train(small_config(root, tmp_path / "one", *plain, "training.gradient_accumulation_steps=2"))
-    two, one = (read_checkpoint(tmp_path / run / "checkpoints" / "last.safetensors") for run in ("two", "one"))
-    assert two.position.update == one.position.update
-    running = two.position.running, one.position.running
+    assert (
+        f"An update takes up to {3 * processes} trials: batches of 3, 1 accumulated, {processes} processes"
+        in done.stdout
+    )
+    monkeypatch.setattr(loop, "deal", lambda sizes, *_: [[place] for turn in deal(sizes, processes) for place in turn])
+    train(small_config(root, tmp_path / "one", *plain, f"training.gradient_accumulation_steps={processes}"))
+    assert f"{3 * processes} trials: batches of 3, {processes} accumulated, 1 processes" in capsys.readouterr().out
+    several, one = (read_checkpoint(tmp_path / run / "checkpoints" / "last.safetensors") for run in ("several", "one"))
+    assert several.position.update == one.position.update
+    running = several.position.running, one.position.running
     assert running[0]["grad_norms"] == pytest.approx(running[1]["grad_norms"], rel=1e-3)
     for name in ("equalising_scales", "gradient_scale"):
         assert running[0]["terms"]["rnnt"][name] == pytest.approx(running[1]["terms"]["rnnt"][name], rel=1e-3)
     for name, weights in one.model.items():
-        torch.testing.assert_close(two.model[name], weights, rtol=1e-3, atol=1e-5)
-    losses = [[r["loss"] for r in read_metrics(tmp_path / run) if r["kind"] == "update"] for run in ("two", "one")]
+        torch.testing.assert_close(several.model[name], weights, rtol=1e-3, atol=1e-5)
+    losses = [[r["loss"] for r in read_metrics(tmp_path / run) if r["kind"] == "update"] for run in ("several", "one")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 

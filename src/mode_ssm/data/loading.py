@@ -15,7 +15,9 @@ from mode_ssm.data.dataset import TrialDataset
 from mode_ssm.errors import InputError
 from mode_ssm.index import Problem
 
+CPU = torch.device("cpu")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+READERS_OF_A_GPU = 4  # worker processes where none are asked for; a CPU's batches are read by the process itself
 BATCHES_AHEAD = 2  # per worker; each holds batch_size x T x C x 4 bytes of shared memory
 
 _Read = tuple[Batch | None, list[Problem]]
@@ -44,34 +46,42 @@ def read_batches(
     batches: Sequence[Sequence[int]],
     *,
     session_index: dict[str, int],
-    num_workers: int,
+    num_workers: int | None,
     on_problem: Callable[[Problem], None],
+    device: torch.device = CPU,
 ) -> Iterator[Batch | None]:
     """One item for each of `batches`, in order; bad trials drop out of it, and None stands for a batch of bad ones.
 
-    Draws nothing from the global random generators, so training is the same for any number of workers.
+    For a GPU as `device` the batches lie in pinned memory, from which a copy does not hold the process up, and
+    num_workers=None means a few. Draws nothing from the global random generators, so training is the same for any
+    number of workers.
 
     Raises:
         InputError: on a bad trial with on_bad_trial=error, or where a worker process dies.
     """
-    source = _Batches(dataset, batches, session_index)
+    source, on_gpu = _Batches(dataset, batches, session_index), device.type == "cuda"
+    if num_workers is None:
+        num_workers = READERS_OF_A_GPU if on_gpu else 0
     for batch, problems in (
-        _from_workers(source, num_workers) if num_workers and batches else map(source.__getitem__, range(len(source)))
+        _from_workers(source, num_workers, pin=on_gpu)
+        if num_workers and batches
+        else map(source.__getitem__, range(len(source)))
     ):
         for problem in problems:
             if dataset.on_bad_trial is BadTrial.error:
                 raise InputError(str(problem))
             on_problem(problem)
-        yield batch
+        yield batch.pinned() if batch and on_gpu and not num_workers else batch  # the workers' are pinned already
 
 
-def _from_workers(source: _Batches, num_workers: int) -> Iterator[_Read]:
+def _from_workers(source: _Batches, num_workers: int, *, pin: bool) -> Iterator[_Read]:
     loader = DataLoader(
         source,
         batch_size=None,
         num_workers=min(num_workers, len(source)),
         prefetch_factor=BATCHES_AHEAD,
         collate_fn=_unchanged,
+        pin_memory=pin,
         generator=torch.Generator(),
         worker_init_fn=_leave_signals_to_the_parent,
         multiprocessing_context=_worker_context(),

@@ -53,7 +53,7 @@ def open_source(config: DataConfig) -> Source:
     Raises:
         InputError: on an unknown format or a bad setting, and where the format finds no recordings.
     """
-    if config.num_workers < 0:
+    if config.num_workers is not None and config.num_workers < 0:
         raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
     if config.source not in SOURCES:
         raise InputError(f"data.source={config.source} is no format that is known; choose {' or '.join(SOURCES)}.")

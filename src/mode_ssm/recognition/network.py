@@ -78,7 +78,12 @@ class Recogniser:
 
     @torch.no_grad()
     def encode(
-        self, dataset: "TrialDataset", *, batch_size: int, num_workers: int, on_problem: Callable[["Problem"], None]
+        self,
+        dataset: "TrialDataset",
+        *,
+        batch_size: int,
+        num_workers: int | None,
+        on_problem: Callable[["Problem"], None],
     ) -> Iterator[tuple[Batch, Encoded]]:
         """Every good trial once, encoded, in batches of like length.
 
@@ -92,7 +97,12 @@ class Recogniser:
 
         plan = sequential_batches(dataset.entries, batch_size)
         batches = read_batches(
-            dataset, plan, session_index=self.session_index, num_workers=num_workers, on_problem=on_problem
+            dataset,
+            plan,
+            session_index=self.session_index,
+            num_workers=num_workers,
+            on_problem=on_problem,
+            device=self.device,
         )
         read = 0
         for batch in track(batches, "decoding", total=len(plan), console=Console(stderr=True), transient=True):

@@ -43,6 +43,7 @@ from mode_ssm.training.stopping import StopRequest
 from mode_ssm.training.terms import run_terms, trained
 from mode_ssm.training.update import Update, run_update
 from mode_ssm.training.validation import validate
+from mode_ssm.training.watch import together
 
 WORST = math.inf
 
@@ -56,12 +57,13 @@ def train(config: TrainConfig) -> Path:
     """
     check_stages(config)
     fabric = start_fabric(config.training)
-    folder = RunFolder(config, fabric.broadcast(new_name()))
-    splits = open_splits(config)
-    with StopRequest() as stop, folder.claimed() if fabric.is_global_zero else nullcontext():
-        checkpoint = find_resumable(folder, config, splits)
-        fabric.barrier()
-        return Trainer(fabric, config, splits, folder, checkpoint).run(stop)
+    with together(fabric):
+        folder = RunFolder(config, fabric.broadcast(new_name()))
+        splits = open_splits(config)
+        with StopRequest() as stop, folder.claimed() if fabric.is_global_zero else nullcontext():
+            checkpoint = find_resumable(folder, config, splits)
+            fabric.barrier()
+            return Trainer(fabric, config, splits, folder, checkpoint).run(stop)
 
 
 class Trainer:
@@ -147,6 +149,10 @@ class Trainer:
     def introduction(self) -> Iterator[str]:
         training = self.config.training
         yield from introduction(self.splits, self.model, self.folder, self.resumed, self.changes)
+        size, steps, processes = training.batch_size, training.gradient_accumulation_steps, self.fabric.world_size
+        if steps * processes > 1:
+            trials = f"{size * steps * processes} trials: batches of {size}, {steps} accumulated, {processes} processes"
+            yield f"An update takes up to {trials}"
         if training.resume is Resume.auto and not self.resumed:
             yield f"There is no checkpoint in {self.folder.path} to go on from; starting from the beginning"
         if self.epochs_done >= (epochs := sum(stage.epochs for stage in training.stages)):
@@ -289,7 +295,8 @@ class Trainer:
             self.display.say(f"Leaving out: {problem}", in_every_process=True)
 
         index, workers = self.splits.session_index, self.config.data.num_workers
-        return read_batches(dataset, plan, session_index=index, num_workers=workers, on_problem=report)
+        device = self.fabric.device
+        return read_batches(dataset, plan, session_index=index, num_workers=workers, on_problem=report, device=device)
 
     def finish_epoch(self, stage: StageConfig, stop: StopRequest) -> None:
         """Validate, log, and keep the last and perhaps the best checkpoint."""
@@ -320,7 +327,7 @@ class Trainer:
             {"kind": "validation", "stage": stage.name, "epoch": position.epoch, "update": position.update}
             | found.record(self.terms)
             | {"seconds": round(time.monotonic() - self.started, 1)}
-            | {"peak_memory_mb": round(peak_memory_mb(self.fabric.device), 1)}
+            | {"peak_memory_mb": peak_memory_mb(self.fabric.device)}
         )
         if not found.rates:
             self.display.warn(f"None of the {len(self.splits.val)} val trials could be read: no error rates")
