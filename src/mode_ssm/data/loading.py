@@ -14,6 +14,7 @@ from mode_ssm.config import BadTrial
 from mode_ssm.data.dataset import TrialDataset
 from mode_ssm.errors import InputError
 from mode_ssm.index import Problem
+from mode_ssm.processes import end_with_parent
 
 CPU = torch.device("cpu")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -83,7 +84,7 @@ def _from_workers(source: _Batches, num_workers: int, *, pin: bool) -> Iterator[
         collate_fn=_unchanged,
         pin_memory=pin,
         generator=torch.Generator(),
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=_obey_the_parent,
         multiprocessing_context=_worker_context(),
     )
     reads = iter(loader)
@@ -102,8 +103,12 @@ def _from_workers(source: _Batches, num_workers: int, *, pin: bool) -> Iterator[
         yield read
 
 
-def _leave_signals_to_the_parent(_: int) -> None:
-    """Ctrl-C and SIGTERM reach the whole process group; the parent ends the workers after its last checkpoint."""
+def _obey_the_parent(_: int) -> None:
+    """Ctrl-C and SIGTERM reach the whole process group; the parent ends the workers after its last checkpoint.
+
+    Where it is killed they end by themselves: PyTorch's own watch sees only whether the fork server still runs.
+    """
+    end_with_parent()
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
