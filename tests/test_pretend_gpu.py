@@ -29,6 +29,7 @@ def root(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def training_on_gpu(monkeypatch):
     monkeypatch.setattr("mode_ssm.training.loop.draw_run", lambda *_: None)
+    monkeypatch.setattr("mode_ssm.data.loading.READERS_OF_A_GPU", 0)  # what they read would not be on this GPU
     monkeypatch.setattr(
         "mode_ssm.training.loop.start_fabric", lambda training: OnGPU(accelerator="cpu", precision=training.precision)
     )
@@ -50,6 +51,7 @@ def test_training_leaves_no_tensor_behind(root, tmp_path, words):
     with PretendGPU() as gpu:
         train(config)
     assert {"aten::_ctc_loss", "aten::_fused_adamw_"} <= gpu.seen
+    assert gpu.pinned == gpu.not_waited_for > 0
 
 
 def test_every_command_that_computes_runs_there(root, tmp_path, monkeypatch):

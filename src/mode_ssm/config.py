@@ -62,7 +62,7 @@ class DataConfig:
     )
     num_workers: int | None = setting(
         None,
-        "0 reads in the training process; null = 0 for a CPU, 4 for a GPU",
+        "0 reads in the training process; null = 0 for a CPU, up to 4 for a GPU",
         unit="reader processes",
         low=0,
     )

@@ -151,6 +151,7 @@ def test_processes_read_for_a_gpu_unless_told_otherwise(
         return [source[place] for place in range(len(source))]
 
     monkeypatch.setattr("mode_ssm.data.loading.DataLoader", loader)
+    monkeypatch.setattr("mode_ssm.data.loading.os.cpu_count", lambda: 16)
     with PretendGPU():
         read = read_batches(
             open_root(),

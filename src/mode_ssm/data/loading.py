@@ -1,6 +1,7 @@
 """Read batches in order, in this process or ahead of it in worker processes; the order is the same."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver, resource_tracker
@@ -18,7 +19,7 @@ from mode_ssm.processes import end_with_parent
 
 CPU = torch.device("cpu")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-READERS_OF_A_GPU = 4  # worker processes where none are asked for; a CPU's batches are read by the process itself
+READERS_OF_A_GPU = 4  # worker processes where none are asked for, at most one a core; for a CPU there are none
 BATCHES_AHEAD = 2  # per worker; each holds batch_size x T x C x 4 bytes of shared memory
 
 _Read = tuple[Batch | None, list[Problem]]
@@ -62,7 +63,7 @@ def read_batches(
     """
     source, on_gpu = _Batches(dataset, batches, session_index), device.type == "cuda"
     if num_workers is None:
-        num_workers = READERS_OF_A_GPU if on_gpu else 0
+        num_workers = min(READERS_OF_A_GPU, os.cpu_count() or 1) if on_gpu else 0
     for batch, problems in (
         _from_workers(source, num_workers, pin=on_gpu)
         if num_workers and batches
