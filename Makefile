@@ -14,6 +14,7 @@ check: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python scripts/check_wheels.py || [ $$? -eq 2 ]
 	$(VENV)/bin/pytest
 
 $(INSTALLED): pyproject.toml constraints.txt
