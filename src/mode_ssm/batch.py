@@ -48,6 +48,7 @@ class Batch(NamedTuple):
     session_index: Tensor  # (B,) int64, -1 for a session that the model has not seen
     keys: tuple[TrialKey, ...]
     sentences: tuple[str | None, ...]
+    new_sessions: bool = True  # false where it is known, without a look at the tensor, that no session_index is -1
 
     @property
     def labelled(self) -> Tensor:
@@ -86,6 +87,7 @@ def collate(trials: list[Trial], session_index: dict[str, int]) -> Batch:
         session_index=torch.tensor([session_index.get(trial.key.session, -1) for trial in trials]),
         keys=tuple(trial.key for trial in trials),
         sentences=tuple(trial.sentence for trial in trials),
+        new_sessions=any(trial.key.session not in session_index for trial in trials),
     )
 
 

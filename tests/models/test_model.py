@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mode_ssm.batch import Batch, TrialKey
+from mode_ssm.batch import Batch, Trial, TrialKey, collate
 from mode_ssm.config import Decoder, TrainConfig
 from mode_ssm.labels import Labels
 from mode_ssm.models.model import ModeSSM
@@ -78,3 +78,15 @@ def test_the_classes_and_the_blank_are_those_of_the_labels(order):
         assert recognise(other, encoded, decoder, SearchOptions()) == [[order[n] for n in trial] for trial in found]
         frames = align_labels(plain, encoded.frames[0], labels, decoder)
         assert torch.equal(align_labels(other, encoded.frames[0], torch.tensor(order)[labels], decoder), frames)
+
+
+def test_a_batch_of_known_sessions_alone_says_so_and_gives_the_same():
+    trial = Trial(KEY, torch.randn(60, 8), torch.tensor([5, 6]), None)
+    known, new = collate([trial], {KEY.session: 1}), collate([trial], {})
+    assert (known.new_sessions, new.new_sessions) == (False, True)
+    assert new.to(torch.device("cpu")).new_sessions
+    model = ModeSSM(read_settings(TrainConfig, SMALL), num_sessions=3).eval()
+    torch.nn.init.normal_(model.preprocessor.session.bias)
+    looked = known._replace(new_sessions=True)
+    torch.testing.assert_close(model.encode(looked).frames, model.encode(known).frames, rtol=0, atol=0)
+    assert not torch.allclose(model.encode(new).frames, model.encode(known).frames)

@@ -91,7 +91,9 @@ class ModeSSM(nn.Module):
 
     def encode(self, batch: Batch) -> Encoded:
         """Features of a batch to encoder frames; a trial's frames do not depend on the other trials."""
-        frames, lengths = self.preprocessor(batch.features, batch.frame_lengths, batch.session_index)
+        frames, lengths = self.preprocessor(
+            batch.features, batch.frame_lengths, batch.session_index, new_sessions=batch.new_sessions
+        )
         return Encoded(*self.encoder(frames, lengths))
 
     def ctc_log_probs(self, frames: Tensor) -> Tensor:

@@ -54,21 +54,24 @@ class Preprocessor(nn.Module):
         self.norm = nn.LayerNorm(width) if config.projection else None
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, features: Tensor, frame_lengths: Tensor, session_index: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, features: Tensor, frame_lengths: Tensor, session_index: Tensor, *, new_sessions: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """Turn (B, T, C) features into (B, S, D) frames and their (B,) lengths; what lies in padding never matters."""
         mask = length_mask(frame_lengths, features.shape[1])
         features = features.masked_fill(~mask[..., None], 0.0)
         if self.smoothing is not None:
             features = self.smoothing(features, mask)
-        features, lengths = self.correct(features, session_index), count_patches(self.config, frame_lengths)
+        features = self.correct(features, session_index, new_sessions=new_sessions)
+        lengths = count_patches(self.config, frame_lengths)
         if self.patches is None:
             features = self.dropout(features)
         return self.project(features, self._hidden(lengths, features.shape[1])), lengths
 
-    def correct(self, features: Tensor, session_index: Tensor) -> Tensor:
+    def correct(self, features: Tensor, session_index: Tensor, *, new_sessions: bool = True) -> Tensor:
         """Apply the session's map and the softsign to (B, T, C) features, each frame for itself."""
         if self.session is not None:
-            features = self.session(features, session_index)
+            features = self.session(features, session_index, new_sessions=new_sessions)
         return softsign(features) if self.config.softsign else features
 
     def project(self, features: Tensor, hidden: Tensor | None = None) -> Tensor:

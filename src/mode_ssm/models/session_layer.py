@@ -16,7 +16,7 @@ class SessionTransform(nn.Module):
     - full: x + x W + bias
 
     A session that the model has not seen (index -1) gets the mean of the learnt maps, which is exactly the mean of
-    their outputs; it is computed without gradient, for in training every session is known.
+    their outputs; no map learns from it.
     """
 
     no_decay = ("bias", "gain", "matrix", "down", "up")
@@ -33,15 +33,17 @@ class SessionTransform(nn.Module):
             self.down = nn.Parameter(torch.randn(num_sessions, channels, rank) / channels**0.5)
             self.up = nn.Parameter(torch.zeros(num_sessions, rank, channels))
 
-    def forward(self, features: Tensor, session_index: Tensor) -> Tensor:
-        """Transform (B, T, C) features by the maps of their (B,) sessions."""
-        unseen = session_index < 0
-        if not unseen.any():
+    def forward(self, features: Tensor, session_index: Tensor, *, new_sessions: bool = True) -> Tensor:
+        """Transform (B, T, C) features by the maps of their (B,) sessions.
+
+        Where no index is -1, `new_sessions=False` spares the mean: the indices themselves are never looked at, which
+        would make the host wait for its device.
+        """
+        if not new_sessions:
             return self._known(features, session_index)
         out = self._known(features, session_index.clamp(min=0))
-        with torch.no_grad():
-            mean = self._mean(features[unseen])
-        return out.index_put((unseen,), mean.to(out.dtype))
+        mean = self._mean(features).to(out.dtype)
+        return torch.where(session_index[:, None, None] < 0, mean, out)
 
     def _known(self, x: Tensor, index: Tensor) -> Tensor:
         bias = self.bias[index, None]
@@ -53,10 +55,11 @@ class SessionTransform(nn.Module):
         return out
 
     def _mean(self, x: Tensor) -> Tensor:
-        bias = self.bias.mean(0)
+        bias = self.bias.detach().mean(0)
         if self.kind is SessionLayer.full:
-            return x + x @ self.matrix.mean(0) + bias
-        out = torch.addcmul(bias, x, 1 + self.gain.mean(0))
+            return x + x @ self.matrix.detach().mean(0) + bias
+        out = torch.addcmul(bias, x, 1 + self.gain.detach().mean(0))
         if self.kind is SessionLayer.low_rank:
-            out = out + (x @ self.down.transpose(0, 1).flatten(1)) @ self.up.flatten(0, 1) / len(self.bias)
+            down, up = self.down.detach().transpose(0, 1).flatten(1), self.up.detach().flatten(0, 1)
+            out = out + (x @ down) @ up / len(self.bias)
         return out

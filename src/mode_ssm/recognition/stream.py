@@ -37,7 +37,7 @@ class EncoderStream:
     def start(self, session_index: int) -> None:
         """Begin a new trial."""
         device = self._device
-        self._session = torch.tensor([session_index], device=device)
+        self._session, self._is_new = torch.tensor([session_index], device=device), session_index < 0
         empty = torch.zeros(0, self._preprocessor.config.num_channels, device=device)
         self._recent = empty  # unsmoothed frames that smoothing still looks at
         self._patch = empty  # corrected frames that the next patches need
@@ -72,7 +72,7 @@ class EncoderStream:
             self._recent = known[max(0, len(known) - smoothing.past) :]
             mask = torch.ones(1, len(known), dtype=torch.bool, device=known.device)
             piece = smoothing(known[None], mask)[0, len(known) - len(piece) :]
-        return self._preprocessor.correct(piece[None], self._session)[0]
+        return self._preprocessor.correct(piece[None], self._session, new_sessions=self._is_new)[0]
 
     def _patches(self, corrected: Tensor) -> Tensor:
         known = torch.cat([self._patch, corrected])
