@@ -19,7 +19,7 @@ from starting import start
 
 from mode_ssm.batch import FRAME_MS
 from mode_ssm.config import SimulateConfig
-from mode_ssm.phonemes import BLANK, SILENCE
+from mode_ssm.labels import T15
 from mode_ssm.simulation import simulate
 from mode_ssm.simulation.plan import plan_sessions
 from mode_ssm.simulation.session import RecordedTrial, SessionRecorder, time_trial
@@ -50,8 +50,8 @@ def timing(config: SimulateConfig) -> dict[str, float]:
     labelled = [(session, trial) for session in sessions for trial in session.trials if trial.split != "test"]
     timed = [time_trial(session, trial, preset.speech, config.seed) for session, trial in labelled]
     frames = np.array([utterance.total_frames for utterance in timed])
-    words = [trial.labels.count(SILENCE) for _, trial in labelled]
-    blank = sum(int(utterance.frames[utterance.classes == BLANK].sum()) for utterance in timed)
+    words = [trial.labels.count(T15.boundary) for _, trial in labelled]
+    blank = sum(int(utterance.frames[utterance.classes == T15.blank].sum()) for utterance in timed)
     second = FRAME_MS / 1000
     return {
         "T mean (frames)": frames.mean(),

@@ -6,7 +6,7 @@ import pytest
 
 from mode_ssm.config import DataConfig
 from mode_ssm.data import Problem, open_split, read_batches, sequential_batches
-from mode_ssm.phonemes import to_ids, to_symbols
+from mode_ssm.labels import T15
 from tests.data.conftest import patches
 
 ROOT = Path(__file__).parents[3] / "shared" / "an4" / "hdf5"
@@ -27,8 +27,8 @@ def test_all_trials_read(tmp_path: Path, split: str, trials: int) -> None:
         assert batch.features.shape[2] == 13
         assert batch.session_index.min() >= 0
         for labels, length in zip(batch.labels.tolist(), batch.label_lengths.tolist(), strict=True):
-            symbols = to_symbols(labels[:length])
+            symbols = T15.text(labels[:length])
             assert symbols.endswith("|")
-            assert to_ids(symbols) == labels[:length]
+            assert T15.ids(symbols) == labels[:length]
         read += len(batch.keys)
     assert (read, problems) == (trials, [])

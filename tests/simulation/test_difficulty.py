@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mode_ssm.config import SimulateConfig
-from mode_ssm.phonemes import BLANK, SILENCE
+from mode_ssm.labels import T15
 from mode_ssm.simulation.plan import plan_sessions
 from mode_ssm.simulation.session import SessionRecorder
 
@@ -40,7 +40,7 @@ def _tokens(session: int, blocks: int) -> Tokens:
 def _trial_tokens(features: Array, alignment: NDArray[np.uint8]) -> Iterator[tuple[Array, Array, int]]:
     edges = np.flatnonzero(np.diff(alignment.astype(int))) + 1
     for start, end in pairwise(edges):
-        if alignment[start] not in (BLANK, SILENCE):
+        if alignment[start] not in (T15.blank, T15.boundary):
             parts = (features[start - 6 : start], features[start:end], features[end : end + 6])
             window = np.concatenate([part.mean(axis=0) for part in parts])
             yield features[(start + end) // 2], window, int(alignment[start])

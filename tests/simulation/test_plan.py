@@ -8,7 +8,7 @@ import pytest
 
 from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import to_ids
+from mode_ssm.labels import T15
 from mode_ssm.settings import read_settings
 from mode_ssm.simulation.labels import read_labels
 from mode_ssm.simulation.plan import BLOCK_TRIALS, plan_sessions
@@ -65,7 +65,7 @@ def test_given_labels_are_kept_and_test_trials_join_the_blocks_of_validation(tmp
         file.write(HEADER + GOOD + "".join(rows))
     _, (first, second) = plan_sessions(SimulateConfig(out="", preset="small", labels=str(path)))
     assert (first.name, second.name) == ("t15.2023.08.11", "t15.2030.01.02")
-    assert first.trials[0].labels == tuple(to_ids("B R IH NG | IH T |"))
+    assert first.trials[0].labels == tuple(T15.ids("B R IH NG | IH T |"))
     assert first.trials[0].sentence == "Bring it."
     tests = [(trial.block, trial.number) for trial in second.trials if trial.split == "test"]
     assert tests == [(4, 0), (4, 1), (4, 2), (7, 0)]

@@ -22,7 +22,7 @@ import pytest
 
 from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import BLANK, to_ids
+from mode_ssm.labels import T15
 from mode_ssm.simulation import simulate
 from mode_ssm.simulation.folder import BLOCK_LIST, MARK
 from mode_ssm.simulation.plan import plan_sessions
@@ -118,7 +118,7 @@ def test_the_kinds_of_everything_are_those_of_the_data_set(simulated: Simulated)
             "sentence_label": text,
         }
         assert all(group[name].compression is None for name in group)
-        assert list(group["seq_class_ids"][: group.attrs["seq_len"]]) == to_ids("G UH D |")
+        assert list(group["seq_class_ids"][: group.attrs["seq_len"]]) == T15.ids("G UH D |")
     with h5py.File(simulated.root / "t15.2023.08.13" / "data_test.hdf5", "r") as file:
         assert set(file["trial_0000"]) == {"input_features"}
         assert set(file["trial_0000"].attrs) == {"n_time_steps", "session", "block_num", "trial_num"}
@@ -138,7 +138,7 @@ def test_the_truth_aligns_every_frame(simulated: Simulated) -> None:
                         assert group.attrs["mode"] in ("vocalised", "silent")
                         source = group if split == "test" else data[name]
                         labels = source["seq_class_ids"][: source.attrs["seq_len"]]
-                        spoken = [label for label, _ in groupby(alignment) if label != BLANK]
+                        spoken = [label for label, _ in groupby(alignment) if label != T15.blank]
                         assert spoken == [label for label, _ in groupby(labels)]
 
 

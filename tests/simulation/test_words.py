@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import BLANK, NUM_CLASSES, to_ids, to_symbols
+from mode_ssm.labels import T15
 from mode_ssm.simulation.corpus import SENTENCES, SentenceSource, read_sentences
 from mode_ssm.simulation.lexicon import LEXICON, pronounce, read_lexicon, words_of
 from mode_ssm.simulation.presets import PRESETS
@@ -19,7 +19,7 @@ def test_every_sentence_can_be_pronounced_and_all_phonemes_occur() -> None:
     sentences = [sentence for lines in read_sentences(SENTENCES).values() for sentence in lines]
     said = {label for sentence in sentences for label in pronounce(sentence, lexicon)}
     assert len(set(sentences)) == len(sentences) > 400
-    assert said == set(range(NUM_CLASSES)) - {BLANK}
+    assert said == set(range(len(T15))) - {T15.blank}
 
 
 def test_every_word_of_the_lexicon_is_used_and_stands_once_in_order() -> None:
@@ -30,8 +30,8 @@ def test_every_word_of_the_lexicon_is_used_and_stands_once_in_order() -> None:
 
 
 def test_silence_follows_every_word() -> None:
-    ids = pronounce("Hello, world!", {"HELLO": tuple(to_ids("HH AH L OW")), "WORLD": tuple(to_ids("W ER L D"))})
-    assert to_symbols(ids) == "HH AH L OW | W ER L D |"
+    ids = pronounce("Hello, world!", {"HELLO": tuple(T15.ids("HH AH L OW")), "WORLD": tuple(T15.ids("W ER L D"))})
+    assert T15.text(ids) == "HH AH L OW | W ER L D |"
 
 
 @given(st.text(alphabet="ab'-., XY", max_size=30))
@@ -46,16 +46,16 @@ def test_the_first_pronunciation_counts_and_comments_do_not(tmp_path: Path) -> N
     path.write_text(
         ";;; a comment\n\nread R IY1 D # verb\nread(2) R EH1 D\nREAD(1)  R EH1 D\ncaf\u00e9 K AE F EY\n", "latin-1"
     )
-    assert read_lexicon(path) == {"READ": tuple(to_ids("R IY D")), "CAF\u00c9": tuple(to_ids("K AE F EY"))}
+    assert read_lexicon(path) == {"READ": tuple(T15.ids("R IY D")), "CAF\u00c9": tuple(T15.ids("K AE F EY"))}
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("HELLO  HH AH0 L OX1", "'OX' is not a phoneme"),
+        ("HELLO  HH AH0 L OX1", "'OX' is none of the 40 labels"),
         ("HELLO", "'HELLO' is not a word and its phonemes"),
         ("HELLO  HH AH0 |", "is not a word and its phonemes"),
-        ("HELLO  BLANK", "'BLANK' is not a phoneme"),
+        ("HELLO  BLANK", "'BLANK' is none of the 40 labels"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, words: str) -> None:

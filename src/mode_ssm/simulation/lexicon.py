@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mode_ssm.dictionary import read_dictionary
 from mode_ssm.errors import InputError
-from mode_ssm.phonemes import SILENCE, to_ids
+from mode_ssm.labels import T15
 
 Lexicon = dict[str, tuple[int, ...]]
 
@@ -21,10 +21,10 @@ def read_lexicon(path: Path) -> Lexicon:
     lexicon: Lexicon = {}
     for place, word, symbols in read_dictionary(path):
         try:
-            ids = tuple(to_ids(symbols))
+            ids = tuple(T15.ids(symbols))
         except InputError as error:
             raise InputError(f"{place}: {error}") from None
-        if not ids or SILENCE in ids:
+        if not ids or T15.boundary in ids:
             raise InputError(f"{place}: '{word}' is not a word and its phonemes (HELLO  HH AH0 L OW1).")
         lexicon.setdefault(word.upper(), ids)
     return lexicon
@@ -51,5 +51,5 @@ def pronounce(sentence: str, lexicon: Lexicon) -> tuple[int, ...]:
     for word in words_of(sentence):
         if word not in lexicon:
             raise InputError(f"The lexicon has no pronunciation of '{word}' in '{sentence}'; add a line for it.")
-        ids.extend((*lexicon[word], SILENCE))
+        ids.extend((*lexicon[word], *T15.ids("|")))
     return tuple(ids)
