@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from mode_ssm.decoding.transducer import State, TransducerCallables
-from mode_ssm.phonemes import BLANK, NUM_CLASSES, PHONEMES, SILENCE
+from mode_ssm.labels import T15
 
 FRAMES_PER_LABEL = 7
 SENTENCE_WORDS = (4, 13)  # at least, and fewer than
+LAST = len(T15) - 1  # the number of the boundary
 
 
 def sentences(words: int, count: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -33,8 +34,8 @@ def write_corpus(folder: Path, words: int, count: int) -> None:
     random = np.random.default_rng(1)
     names = [spell(index) for index in range(words)]
     lengths = random.binomial(14, 0.42, size=words) + 1
-    steps = (random.integers(1, SILENCE - 1, size=length) for length in lengths)  # no sound twice in a row
-    sounds = (" ".join(PHONEMES[1 + i] for i in step.cumsum() % (SILENCE - 1)) for step in steps)
+    steps = (random.integers(1, LAST - 1, size=length) for length in lengths)  # no sound twice in a row
+    sounds = (" ".join(T15.symbols[1 + i] for i in step.cumsum() % (LAST - 1)) for step in steps)
     (folder / "dictionary").write_text("".join(f"{n}  {s}\n" for n, s in zip(names, sounds, strict=True)))
     text = [" ".join(names[i] for i in sentence) for sentence in sentences(words, count, random)]
     text += [" ".join(names[start : start + 10]) for start in range(0, words, 10)]
@@ -53,12 +54,12 @@ def spell(index: int) -> str:
 def posteriors(labels: list[int], random: np.random.Generator) -> np.ndarray:
     """(S, V) log-probabilities: each label in one frame, in which it competes with one other class and with blank."""
     frames = FRAMES_PER_LABEL * len(labels)
-    logits = random.normal(0.0, 1.0, size=(frames, NUM_CLASSES))
-    logits[:, BLANK] += 9.0
+    logits = random.normal(0.0, 1.0, size=(frames, len(T15)))
+    logits[:, T15.blank] += 9.0
     places = np.sort(random.choice(frames // 2, size=len(labels), replace=False)) * 2
-    logits[places, BLANK] -= 4.0
+    logits[places, T15.blank] -= 4.0
     logits[places, labels] += random.normal(9.0, 2.0, size=len(labels))
-    logits[places, random.integers(1, NUM_CLASSES, size=len(labels))] += random.normal(4.0, 2.0, size=len(labels))
+    logits[places, random.integers(1, len(T15), size=len(labels))] += random.normal(4.0, 2.0, size=len(labels))
     return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True), dtype=np.float32)
 
 
@@ -69,9 +70,9 @@ def stand_in() -> TransducerCallables:
         return (torch.zeros(size, 1),)
 
     def predict(labels: Tensor, state: State) -> tuple[Tensor, State]:
-        return -12.0 * torch.nn.functional.one_hot(labels, NUM_CLASSES).float() * (labels != BLANK)[:, None], state
+        return -12.0 * torch.nn.functional.one_hot(labels, len(T15)).float() * (labels != T15.blank)[:, None], state
 
     def join(encoded: Tensor, predicted: Tensor) -> Tensor:
         return (encoded + predicted).log_softmax(-1)
 
-    return TransducerCallables(initial, predict, join, BLANK)
+    return TransducerCallables(initial, predict, join, T15.blank)

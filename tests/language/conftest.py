@@ -14,7 +14,6 @@ from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.ngram import write_arpa
 from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.phonemes import SILENCE
 from mode_ssm.recognition.checkpoint import Position, save_checkpoint, sentence_hashes
 from mode_ssm.settings import read_settings
 from tests.data.files import FakeTrial, write_session
@@ -52,7 +51,7 @@ def word_model(lm_folder: Path) -> WordModel:
 def spoken(sentence: str, number: int, labelled: bool = True) -> FakeTrial:
     """A trial of noise with the labels of a sentence."""
     features = np.random.default_rng(number).standard_normal((90 + number, 8), dtype=np.float32)
-    labels = [label for word in sentence.split() for label in (*LEXICON[word][0], SILENCE)]
+    labels = [label for word in sentence.split() for label in (*LEXICON[word][0], T15.boundary)]
     return FakeTrial(features, labels if labelled else None, sentence.capitalize() + ".", block=2 - number % 2)
 
 

@@ -2,17 +2,17 @@
 
 import numpy as np
 
+from mode_ssm.labels import T15
 from mode_ssm.language.model import WordModel
-from mode_ssm.phonemes import BLANK, NUM_CLASSES, SILENCE
 from tests.language.conftest import A, B
 
-USED = (BLANK, A, B, SILENCE)
+USED = (T15.blank, A, B, T15.boundary)
 FULL = {"ctc_beam_size": 100_000, "rnnt_beam_size": 100_000, "beam_threshold": 1e9, "label_threshold": 1e9}
 
 
 def posteriors(frames: int, seed: int) -> np.ndarray:
     """(S, V) with probability on the few classes in use only."""
-    log_probs = np.full((frames, NUM_CLASSES), -np.inf)
+    log_probs = np.full((frames, len(T15)), -np.inf)
     log_probs[:, USED] = np.log(np.random.default_rng(seed).dirichlet(np.full(len(USED), 0.7), size=frames))
     return log_probs
 
@@ -30,5 +30,9 @@ def readings(model: WordModel, labels: tuple[int, ...]) -> list[tuple[int, ...]]
 
 
 def without_extra_silence(labels: tuple[int, ...]) -> tuple[int, ...]:
-    kept = [label for place, label in enumerate(labels) if label != SILENCE or (place and labels[place - 1] != SILENCE)]
+    kept = [
+        label
+        for place, label in enumerate(labels)
+        if label != T15.boundary or (place and labels[place - 1] != T15.boundary)
+    ]
     return tuple(kept)

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mode_ssm.config import WordSearchConfig
+from mode_ssm.labels import T15
 from mode_ssm.language.commitment import CommittingStream, SpokenWords
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.trie import build_tree
-from mode_ssm.phonemes import BLANK, SILENCE
 from tests.language.conftest import A, B
 from tests.language.paths import posteriors
 
@@ -52,7 +52,7 @@ def path_of(labels: list[int], doubt: float = 9.0) -> np.ndarray:
 
 def test_words_of_an_age_are_committed_though_others_would_do(word_model: WordModel) -> None:
     """ah and awe sound alike, so that the beam never agrees; the word is fixed three frames after its boundary."""
-    log_probs = path_of([A, SILENCE, *[BLANK] * 6, B, SILENCE, BLANK])
+    log_probs = path_of([A, T15.boundary, *[T15.blank] * 6, B, T15.boundary, T15.blank])
     find = search(word_model)
     never, after_three = CommittingStream(find), CommittingStream(find, lag_frames=2)
     assert [len(words.committed) for words in spoken_in_pieces(never, log_probs, 1)] == [0] * 11
@@ -64,8 +64,8 @@ def test_words_of_an_age_are_committed_though_others_would_do(word_model: WordMo
 
 def test_a_word_without_rivals_is_committed_with_its_end(word_model: WordModel) -> None:
     stream = CommittingStream(search(word_model, beam_threshold=4.0))
-    said = spoken_in_pieces(stream, path_of([B, SILENCE, BLANK, BLANK], doubt=30.0), 1)
+    frames = path_of([B, T15.boundary, T15.blank, T15.blank], doubt=30.0)
+    said = spoken_in_pieces(stream, frames, 1)
     assert [words.committed for words in said] == [(), ("bee",), ("bee",), ("bee",)]
-    assert stream.end()[0].score == pytest.approx(
-        search(word_model, beam_threshold=4.0)([path_of([B, SILENCE, BLANK, BLANK], doubt=30.0)])[0][0].score
-    )
+    (best, *_) = search(word_model, beam_threshold=4.0)([frames])[0]
+    assert stream.end()[0].score == pytest.approx(best.score)

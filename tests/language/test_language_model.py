@@ -10,12 +10,11 @@ import pytest
 from mode_ssm.commands.lm_build import build
 from mode_ssm.config import DataConfig, LmConfig
 from mode_ssm.errors import InputError
-from mode_ssm.labels import Labels
+from mode_ssm.labels import T15, Labels
 from mode_ssm.language.lexicon import read_lexicon, write_lexicon
 from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.ngram import write_arpa
 from mode_ssm.language.perplexity import measure
-from mode_ssm.phonemes import to_ids
 from tests.data.files import FakeTrial, write_session
 
 TEXT = [line.split() for line in ("a b c", "a b d", "c a", "d d b", "a c b", "b b a c", "d a", "a b c d e")]
@@ -81,7 +80,7 @@ def test_what_cannot_be_estimated_is_said(tmp_path: Path, sentences: list, order
 
 def test_build_from_transcripts_and_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "data"
-    trial = FakeTrial(labels=to_ids("HH AH L OW | Y UW |"), sentence="Hello, you!")
+    trial = FakeTrial(labels=T15.ids("HH AH L OW | Y UW |"), sentence="Hello, you!")
     write_session(root, "t15.2023.08.11", "train", [trial, trial])
     (tmp_path / "a.txt").write_text("You\u2019ll see: hello zorp.\nzorp hello [noise] <unk>\n\n")
     (tmp_path / "cmu.txt").write_text("HELLO  HH EH L OW\nSEE  S IY\nYOU'LL  Y UW L\n")
@@ -96,7 +95,7 @@ def test_build_from_transcripts_and_text(tmp_path: Path, capsys: pytest.CaptureF
     config.lexicon = str(tmp_path / "cmu.dict")
     build(config)
     lexicon = read_lexicon(tmp_path / "lm" / "lexicon.txt")
-    assert lexicon["hello"] == (tuple(to_ids("HH AH L OW")),)  # as its label says, not as the dictionary does
+    assert lexicon["hello"] == (tuple(T15.ids("HH AH L OW")),)  # as its label says, not as the dictionary does
     assert set(lexicon) == {"hello", "you", "you'll", "see", "zorp"}
     summary = json.loads((tmp_path / "lm" / "lm.json").read_text())
     assert (summary["words"], summary["order"], summary["guessed"]) == (5, 3, ["zorp"])
@@ -141,9 +140,9 @@ def test_build_says_what_is_wrong(
 
 def test_training_words_are_kept_however_rare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "data"
-    trial = FakeTrial(labels=to_ids("HH AH L OW | Y UW |"), sentence="Hello, you!")
+    trial = FakeTrial(labels=T15.ids("HH AH L OW | Y UW |"), sentence="Hello, you!")
     write_session(root, "t15.2023.08.11", "train", [trial])
-    write_session(root, "t15.2023.08.11", "val", [FakeTrial(labels=to_ids("Y UW |"), sentence="You, twenty you.")])
+    write_session(root, "t15.2023.08.11", "val", [FakeTrial(labels=T15.ids("Y UW |"), sentence="You, twenty you.")])
     (tmp_path / "a.txt").write_text("rare\nmore more\n")
     data = DataConfig(data_root=str(root), cache_dir=str(tmp_path / "index"))
     config = LmConfig(out=str(tmp_path / "lm"), text=str(tmp_path / "a.txt"), transcripts=True, data=data, order=2)

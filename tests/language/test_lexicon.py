@@ -11,7 +11,6 @@ from mode_ssm.labels import T15, Labels
 from mode_ssm.language.lexicon import cmudict_lexicon, read_lexicon, write_lexicon
 from mode_ssm.language.pronunciation import lexicon_of_transcripts, pronounce_words
 from mode_ssm.language.spelling import add_s, guess_pronunciation
-from mode_ssm.phonemes import SILENCE, to_ids
 from mode_ssm.scoring import edit_counts, total
 
 CMU = """;;; a comment
@@ -32,7 +31,7 @@ street S T R IY T; window W IH N D OW; thank TH AE NG K; make M EY K; city S IH 
 
 
 def ids(symbols: str) -> tuple[int, ...]:
-    return tuple(to_ids(symbols))
+    return tuple(T15.ids(symbols))
 
 
 def test_a_dictionary_is_read_without_stress_and_without_doubles(tmp_path: Path) -> None:
@@ -43,7 +42,7 @@ def test_a_dictionary_is_read_without_stress_and_without_doubles(tmp_path: Path)
 
 
 words = st.text("abcdefghijklmnopqrstuvwxyz'-", min_size=1, max_size=8)
-sounds = st.lists(st.integers(1, SILENCE - 1), min_size=1, max_size=6).map(tuple)
+sounds = st.lists(st.integers(1, T15.boundary - 1), min_size=1, max_size=6).map(tuple)
 
 
 @given(st.dictionaries(words, st.lists(sounds, min_size=1, max_size=3, unique=True).map(tuple), min_size=1))
@@ -78,10 +77,10 @@ def test_a_missing_dictionary_is_named(tmp_path: Path) -> None:
 
 def test_pronunciations_are_read_off_labels_the_usual_one_first() -> None:
     transcripts = [
-        ("Read it.", to_ids("R IY D | IH T |")),
-        ("I read.", to_ids("AY | R EH D |")),
-        ("She read", to_ids("SH IY | R EH D |")),
-        ("does not match", to_ids("D AH Z |")),
+        ("Read it.", T15.ids("R IY D | IH T |")),
+        ("I read.", T15.ids("AY | R EH D |")),
+        ("She read", T15.ids("SH IY | R EH D |")),
+        ("does not match", T15.ids("D AH Z |")),
     ]
     lexicon = lexicon_of_transcripts(transcripts)
     assert lexicon["read"] == (ids("R EH D"), ids("R IY D"))

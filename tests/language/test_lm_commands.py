@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from mode_ssm.cli import main
+from mode_ssm.labels import T15
 from mode_ssm.language.lexicon import read_lexicon
 from mode_ssm.language.model import load_word_model
 from mode_ssm.language.ngram_store import NGramStore
 from mode_ssm.language.perplexity import measure
 from mode_ssm.language.pruning import prune
-from mode_ssm.phonemes import to_ids
 from tests.language.test_arpa import PLAIN
 
 LEXICON = "<s> SIL\nHE HH IY SIL\nSAID S EH D SIL\nSAID S EY D SIL\nNEW N UW SIL\n"
@@ -123,7 +123,7 @@ def test_a_model_is_imported_with_what_does_not_match(tmp_path: Path, capsys: py
     told = capsys.readouterr().out
     assert "1 of 5 words of the model have no pronunciation and cannot be decoded: said." in told
     assert "2 of 3 words of the lexicon are not in the model and score as <unk>: says, new." in told
-    assert read_lexicon(tmp_path / "lm" / "lexicon.txt")["says"] == (tuple(to_ids("S EH D")), tuple(to_ids("S EY D")))
+    assert read_lexicon(tmp_path / "lm" / "lexicon.txt")["says"] == (tuple(T15.ids("S EH D")), tuple(T15.ids("S EY D")))
     model = load_word_model(tmp_path / "lm")
     assert model.unigrams[model.words.index("he")] == pytest.approx(-0.8 * np.log(10))
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.decoding.ctc import CTCPrefixScorer
+from mode_ssm.labels import T15
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.transducer_search import TransducerWordSearch
 from mode_ssm.language.trie import build_tree
-from mode_ssm.phonemes import BLANK, NUM_CLASSES
 from tests.decoding.tiny_transducer import TinyTransducer, alignment_sum
 from tests.language.paths import FULL, posteriors
 
@@ -35,7 +35,7 @@ def sentences(model: WordModel, longest: int) -> Iterator[tuple[tuple[int, ...],
 
 
 def whole_ctc(log_probs: np.ndarray, labels: tuple[int, ...]) -> float:
-    state = (scorer := CTCPrefixScorer(log_probs, BLANK)).start()
+    state = (scorer := CTCPrefixScorer(log_probs, T15.blank)).start()
     for label in labels:
         if not np.isfinite(state.prefix):
             return -math.inf
@@ -57,13 +57,13 @@ def test_a_full_transducer_search_is_exhaustive(
     word_model: WordModel, seed: int, weights: dict[str, float], joint: bool
 ) -> None:
     search = WordSearchConfig(**FULL, **weights, max_labels_per_frame=2)
-    tiny = TinyTransducer(NUM_CLASSES, seed)
+    tiny = TinyTransducer(len(T15), seed)
     encoded = tiny.encoded(1, 3)
-    ctc = np.log(np.random.default_rng(seed).dirichlet(np.ones(NUM_CLASSES), size=3))
+    ctc = np.log(np.random.default_rng(seed).dirichlet(np.ones(len(T15)), size=3))
     expected: dict[tuple[str, ...], float] = {}
     for words, labels in sentences(word_model, longest=6):
         table = tiny.table(encoded[0], labels)
-        table[:, :, BLANK] -= search.blank_penalty
+        table[:, :, T15.blank] -= search.blank_penalty
         score = alignment_sum(table, labels, 2) + search.lm_weight * word_model.sentence_score(words)
         score += search.word_score * len(words) - search.internal_lm_weight * tiny.internal_lm(labels)
         score += search.ctc_weight * whole_ctc(ctc, labels) if joint and search.ctc_weight else 0.0
@@ -84,7 +84,7 @@ def test_words_come_from_the_lexicon_and_are_spelled_by_their_labels(
 ) -> None:
     search = WordSearchConfig(ctc_beam_size=beam, rnnt_beam_size=beam)
     (found,) = CTCWordSearch(word_model, build_tree(word_model), search, 3)([posteriors(frames, seed)])
-    tiny = TinyTransducer(NUM_CLASSES, seed)
+    tiny = TinyTransducer(len(T15), seed)
     found += TransducerWordSearch(word_model, build_tree(word_model), search, 3)(
         tiny.encoded(1, frames), torch.tensor([frames]), tiny.callables()
     )[0]
@@ -103,7 +103,7 @@ def test_a_language_model_of_weight_zero_changes_nothing_but_ties(word_model: Wo
     """Without weight, two different language models give the same sentences and scores, homophones apart."""
     search = WordSearchConfig(lm_weight=0.0, ctc_beam_size=30, rnnt_beam_size=8)
     silent = replace(word_model, numbers=np.zeros_like(word_model.numbers))
-    tiny = TinyTransducer(NUM_CLASSES, 3)
+    tiny = TinyTransducer(len(T15), 3)
     encoded = tiny.encoded(1, 6)
     one, other = (
         TransducerWordSearch(model, build_tree(model), search, 5)(encoded, torch.tensor([6]), tiny.callables())[0][0]

@@ -25,9 +25,9 @@ def decode(config: DecodeConfig) -> None:
         InputError: when anything named cannot be read, or the results cannot be written.
     """
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
-    model = load_word_model(config.lm)
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
     checkpoint = ensemble.recognisers[0].checkpoint
+    model = load_word_model(config.lm, checkpoint.labels)
     search = choose_weights(config.weights, config.search, checkpoint.path, config.decoder, config.lm)
     config = replace(config, search=search)
     scorer = load_scorer(config.rescore) if config.rescore.model is not None else None
@@ -40,7 +40,7 @@ def decode(config: DecodeConfig) -> None:
     summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora)
     if "wer" in summary:
         print_summary(summary, f"Words, {config.split}, {config.decoder.value}")
-    write_results(folder, summary, results)
+    write_results(folder, summary, results, checkpoint.labels)
     print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {folder}")
 
 

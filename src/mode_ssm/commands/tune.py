@@ -56,9 +56,9 @@ def tune(config: TuneConfig) -> None:
     """
     if config.split == "test":
         raise InputError("split=test has no sentences to compare with; tune on split=val.")
-    model = load_word_model(config.lm)
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
     checkpoint = ensemble.recognisers[0].checkpoint
+    model = load_word_model(config.lm, checkpoint.labels)
     for_transducer = config.decoder is not WordDecoder.ctc
     batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
     trials = spread([trial for batch in batches for trial in batch if trial.sentence], config.max_sentences)

@@ -14,9 +14,9 @@ from rich.table import Table
 from mode_ssm.batch import TrialKey
 from mode_ssm.commands.corpora import Corpora
 from mode_ssm.files import replace_texts
+from mode_ssm.labels import Labels
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.search import Found
-from mode_ssm.phonemes import to_symbols
 from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total, word_errors
 
 NOTHING = WordHypothesis((), float("-inf"), 0.0, ())
@@ -99,28 +99,28 @@ def sort_key(key: TrialKey) -> tuple[str, int, int]:
     return key.session, key.block, key.number
 
 
-def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found]) -> None:
+def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found], labels: Labels) -> None:
     """Write decode.json, hypotheses.csv (a row a trial) and nbest.jsonl (an object a trial).
 
     Raises:
         InputError: when the folder cannot be written.
     """
     texts = {
-        "hypotheses.csv": _table(results),
+        "hypotheses.csv": _table(results, labels),
         "nbest.jsonl": "".join(json.dumps(_nbest_entry(found)) + "\n" for found in results),
         "decode.json": json.dumps(summary, indent=2) + "\n",
     }
     replace_texts(folder, texts)
 
 
-def _table(results: Sequence[Found]) -> str:
+def _table(results: Sequence[Found], labels: Labels) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for found in results:
         key, hypothesis = found.trial.key, best(found)
         said = (found.trial.sentence or "", hypothesis.text)
-        phonemes = (to_symbols(found.trial.labels), to_symbols(hypothesis.labels))
+        phonemes = (labels.text(found.trial.labels), labels.text(hypothesis.labels))
         writer.writerow([key.session, key.block, key.number, *said, *phonemes])
     return text.getvalue()
 

@@ -15,6 +15,7 @@ from rich.progress import track
 
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.errors import InputError
+from mode_ssm.labels import Labels
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import WordModel, load_word_model
@@ -50,10 +51,10 @@ class _Loaded:
 _loaded: _Loaded | None = None  # of a worker process
 
 
-def _load_in_worker(folder: str) -> None:
+def _load_in_worker(folder: str, labels: Labels) -> None:
     global _loaded
     end_with_parent()
-    _loaded = _Loaded(load_word_model(folder))
+    _loaded = _Loaded(load_word_model(folder, labels))
 
 
 def _run_in_worker(task: _Task) -> _Found:
@@ -69,7 +70,7 @@ class CTCWordPool:
         self._map: Callable[[Iterable[_Task]], Iterator[_Found]]
         if workers:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, _load_in_worker, (folder,))
+            self._pool = ProcessPoolExecutor(workers, context, _load_in_worker, (folder, model.labels))
             self._map = partial(self._pool.map, _run_in_worker)
         else:
             self._map = partial(map, _Loaded(model).run)
