@@ -130,9 +130,15 @@ class EncoderConfig:
     layers: int = setting(6, low=1)
     dropout: float = setting(0.3, low=0, high=0.95)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the network stays with PyTorch's autograd where it has backward passes of its own."""
+        return False
+
 
 class Backend(StrEnum):
-    torch = "torch"  # plain PyTorch, on any device
+    torch = "torch"  # PyTorch with backward passes of our own, on any device
+    plain = "plain"  # PyTorch's autograd throughout, which torch.compile takes in one piece; slower, more memory
     mamba_ssm = "mamba_ssm"  # the CUDA kernels of the mamba-ssm package, for the same weights
 
 
@@ -152,7 +158,11 @@ class SSMEncoderConfig(EncoderConfig):
     attention_every: int = setting(0, "each k-th layer attends to the frames nearby instead; 0 = none", low=0)
     attention_window: int = setting(32, "to each side that such a layer sees", unit="encoder frames", low=1)
     activation_checkpointing: bool = setting(False, "recompute whole layers in backward")
-    backend: Backend = setting(Backend.torch)
+    backend: Backend = setting(Backend.torch, "plain is the measure of the others, and for torch.compile")
+
+    @property
+    def plain(self) -> bool:
+        return self.backend is Backend.plain
 
 
 @dataclass

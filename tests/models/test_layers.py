@@ -12,10 +12,9 @@ from mode_ssm.config import Backend, Direction, GRUEncoderConfig, SSMEncoderConf
 from mode_ssm.errors import InputError
 from mode_ssm.models.attention import LocalAttention
 from mode_ssm.models.convolution import depthwise_conv
-from mode_ssm.models.dropout import Dropout, ResidualDropout, keep_factors
 from mode_ssm.models.gru import GRUEncoder, reverse
-from mode_ssm.models.recompute import conv_silu, gated_projection
-from mode_ssm.models.ssm_layer import SSMLayer
+from mode_ssm.models.pointwise import Dropout, ResidualDropout, keep_factors
+from mode_ssm.models.ssm_layer import WAYS, SSMLayer
 
 CONFIG = SSMEncoderConfig(width=16, layers=2, state_size=8, head_width=8, attention_window=3)
 
@@ -27,48 +26,58 @@ def assert_same(lean: Tensor, plain: Tensor, inputs: list[Tensor]) -> None:
     torch.testing.assert_close(torch.autograd.grad((lean * weights).sum(), inputs), expected)
 
 
+WAY = pytest.mark.parametrize("way", [WAYS[Backend.torch], WAYS[Backend.plain]], ids=["fused", "plain"])
+PLAIN = pytest.mark.parametrize("plain", [False, True], ids=["own", "plain"])
+
+
+@WAY
 @pytest.mark.parametrize("frames", [1, 2, 9])
 @pytest.mark.parametrize("past", [0, 2, 3])
-def test_convolution_and_silu_equal_their_loop(frames, past):
+def test_convolution_and_silu_equal_their_loop(way, frames, past):
     torch.manual_seed(0)
     inputs = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in [(2, frames, 5), (5, 4), (5,)]]
     x, weight, bias = inputs
     padded = F.pad(x, (0, 0, past, 3 - past))
     plain = F.silu(sum(padded[:, k : k + frames] * weight[:, k] for k in range(4)) + bias)
-    assert_same(conv_silu(*inputs, past=past), plain, inputs)
+    assert_same(way.conv_silu(*inputs, past=past), plain, inputs)
     torch.testing.assert_close(F.silu(depthwise_conv(x, weight, past=past, future=3 - past, bias=bias)), plain)
 
 
-def test_gated_projection_is_a_norm_before_the_product():
+@WAY
+def test_gated_projection_is_a_norm_before_the_product(way):
     torch.manual_seed(0)
     inputs = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in [(2, 3, 6), (2, 3, 6), (4, 6)]]
     y, gate, weight = inputs
     plain = F.linear(F.rms_norm(y * F.silu(gate), (6,), eps=1e-5), weight)
-    assert_same(gated_projection(*inputs), plain, inputs)
+    assert_same(way.gated_projection(*inputs), plain, inputs)
 
 
+@PLAIN
 @pytest.mark.parametrize("chance", [0.0, 0.2, 0.5, 0.95])
-def test_dropout_keeps_the_stated_share_and_the_mean(chance):
+def test_dropout_keeps_the_stated_share_and_the_mean(chance, plain):
     torch.manual_seed(0)
-    factors = keep_factors(torch.empty(300, 333), chance)
+    factors = keep_factors(torch.empty(300, 333), chance, plain=plain)
     assert float((factors == 0).float().mean()) == pytest.approx(chance, abs=0.01)
     assert sorted(set(factors.flatten().tolist()) - {0.0}) == [pytest.approx(1 / (1 - chance))]
     shares = factors.gt(0).float().mean(0)  # no pattern along either axis
     assert float(shares.std()) < 1.2 * (chance * (1 - chance) / 300) ** 0.5 + 1e-6
 
 
-def test_dropout_sleeps_in_eval_and_follows_the_seed():
-    dropout, x = Dropout(0.5), torch.ones(7, 5)
+@PLAIN
+def test_dropout_sleeps_in_eval_and_follows_the_seed(plain):
+    dropout, x = Dropout(0.5, plain=plain), torch.ones(7, 5)
     torch.manual_seed(3)
     first = dropout(x)
     torch.manual_seed(3)
     torch.testing.assert_close(dropout(x), first)
+    assert sorted({*first.flatten().tolist()}) == [0.0, 2.0]
     torch.testing.assert_close(dropout.eval()(x), x)
 
 
-def test_stochastic_depth_leaves_out_whole_trials():
+@PLAIN
+def test_stochastic_depth_leaves_out_whole_trials(plain):
     torch.manual_seed(0)
-    residual = ResidualDropout(0.0, 0.25)
+    residual = ResidualDropout(0.0, 0.25, plain=plain)
     frames, branch = torch.zeros(2000, 3, 4), torch.ones(2000, 3, 4)
     out = residual(frames, branch)
     assert torch.equal(out.amin((1, 2)), out.amax((1, 2)))
@@ -102,6 +111,26 @@ def test_local_attention_equals_a_full_matrix(direction, size):
         if length:
             torch.testing.assert_close(out[row, :length], dense_attention(layer, frames[row], length))
         assert out[row, length:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("direction", Direction)
+def test_the_plain_way_agrees_with_the_fused(direction, autocast):
+    torch.manual_seed(0)
+    config = replace(CONFIG, direction=direction, chunk_frames=16)
+    fused, plain = SSMLayer(config), SSMLayer(replace(config, backend=Backend.plain))
+    plain.load_state_dict(fused.state_dict())
+    mask = torch.arange(70)[None] < torch.tensor([70, 41])[:, None]
+    frames = torch.randn(2, 70, 16).masked_fill(~mask[..., None], 0.0).requires_grad_()
+    weights = torch.randn(2, 70, 16)
+    found = []
+    for layer in (fused, plain):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            out = layer(frames, mask)
+        found.append([out, *torch.autograd.grad((out * weights).sum(), [frames, *layer.parameters()])])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.dtype is theirs.dtype
+        assert (ours - theirs).detach().norm() < (6e-2 if autocast else 1e-5) * theirs.detach().norm()
 
 
 def test_heads_that_do_not_fit_are_errors():

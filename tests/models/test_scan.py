@@ -1,4 +1,4 @@
-"""The chunked scan and the step against the frame-by-frame reference in float64."""
+"""The chunked scans, fused and plain, and the step against the frame-by-frame reference in float64."""
 
 import pytest
 import torch
@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mode_ssm.models.plain import scan as plain_scan
 from mode_ssm.models.ssm import reference_scan, scan, scan_step, split_mixed
 
 HEADS, HEAD_WIDTH, STATE = 3, 4, 5
+BOTH = pytest.mark.parametrize("scan", [scan, plain_scan], ids=["fused", "plain"])
 
 
 def draw(trials: int, frames: int, directions: int, seed: int = 0, dt: float = 0.5) -> list[Tensor]:
@@ -33,6 +35,7 @@ def relative_error(tensor: Tensor, exact: Tensor) -> float:
     return float((tensor - exact).abs().max() / exact.abs().max().clamp(min=1e-3))
 
 
+@BOTH
 @settings(max_examples=40, deadline=None)
 @given(
     frames=st.integers(1, 40),
@@ -41,32 +44,35 @@ def relative_error(tensor: Tensor, exact: Tensor) -> float:
     seed=st.integers(0, 10**6),
     dt=st.sampled_from([0.01, 0.1, 0.5]),
 )
-def test_float64_equals_the_reference_forward_and_in_gradients(frames, chunk_frames, directions, seed, dt):
+def test_float64_equals_the_reference_forward_and_in_gradients(scan, frames, chunk_frames, directions, seed, dt):
     inputs = draw(2, frames, directions, seed, dt)
     exact = with_gradients(reference_scan, inputs, torch.float64)
     found = with_gradients(scan, inputs, torch.float64, chunk_frames=chunk_frames)
     assert all(relative_error(a, b) < 2e-13 for a, b in zip(found, exact, strict=True))
 
 
+@BOTH
 @pytest.mark.parametrize("directions", [1, 2])
-def test_the_gradient_of_a_memory_that_is_all_but_gone_keeps_its_digits(directions):
+def test_the_gradient_of_a_memory_that_is_all_but_gone_keeps_its_digits(scan, directions):
     inputs = draw(2, 40, directions, dt=20.0)
     exact = with_gradients(reference_scan, inputs, torch.float64)
     found = with_gradients(scan, inputs, torch.float64, chunk_frames=7)
     assert all(relative_error(a, b) < 1e-12 for a, b in zip(found, exact, strict=True))
 
 
+@BOTH
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("dt", [0.05, 0.5])
-def test_float32_is_close_to_the_reference(directions, dt):
+def test_float32_is_close_to_the_reference(scan, directions, dt):
     inputs = draw(2, 300, directions, dt=dt)
     exact = with_gradients(reference_scan, inputs, torch.float64)
     found = with_gradients(scan, inputs, torch.float32, chunk_frames=64)
     assert all(relative_error(a, b) < 5e-5 for a, b in zip(found, exact, strict=True))
 
 
+@BOTH
 @pytest.mark.parametrize("directions", [1, 2])
-def test_bfloat16_products_keep_decays_and_states_in_float32(directions):
+def test_bfloat16_products_keep_decays_and_states_in_float32(scan, directions):
     mixed, *rest = draw(2, 150, directions)
     exact = reference_scan(mixed, *rest, state_size=STATE)
     mixed, *rest = mixed.bfloat16().requires_grad_(), *(tensor.float() for tensor in rest)
@@ -83,8 +89,9 @@ def test_the_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(lambda *i: scan(*i, state_size=STATE, chunk_frames=3), inputs)
 
 
+@BOTH
 @pytest.mark.parametrize("chunk_frames", [4, 64])
-def test_strong_decay_and_tiny_steps_stay_finite(chunk_frames):
+def test_strong_decay_and_tiny_steps_stay_finite(scan, chunk_frames):
     mixed, steps, rates, skip = draw(2, 60, 2)
     steps[1] = torch.tensor([0.0, 1e-30, 1e3])[torch.randint(3, steps[1].shape)]
     found = with_gradients(scan, [mixed, steps, rates, skip], torch.float32, chunk_frames=chunk_frames)

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mode_ssm.models.softsign import softsign
+from mode_ssm.models.pointwise import softsign
 
 
 def test_value_and_gradient_are_those_of_pytorch():

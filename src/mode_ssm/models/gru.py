@@ -8,8 +8,8 @@ from torch.autograd.function import once_differentiable
 
 from mode_ssm.config import Direction, GRUEncoderConfig
 from mode_ssm.errors import InputError
-from mode_ssm.models.dropout import Dropout
 from mode_ssm.models.encoder import Encoder
+from mode_ssm.models.pointwise import Dropout
 
 
 class GRUEncoder(Encoder):

@@ -67,7 +67,9 @@ class ModeSSM(nn.Module):
         super().__init__()
         self.config, self.labels = config, labels
         width = config.encoder.width
-        self.preprocessor = Preprocessor(config.preprocessor, num_sessions=num_sessions, width=width)
+        self.preprocessor = Preprocessor(
+            config.preprocessor, num_sessions=num_sessions, width=width, plain=config.encoder.plain
+        )
         self.encoder = build_encoder(config.encoder, self.preprocessor.width)
         self.ctc_head = nn.Linear(width, len(labels))
         has_transducer = not isinstance(config.joiner, NoJoinerConfig)

@@ -6,12 +6,11 @@ from torch import Tensor, nn
 from mode_ssm.batch import length_mask
 from mode_ssm.config import PreprocessorConfig, SessionLayer
 from mode_ssm.models.convolution import cut_patches, project_patches
-from mode_ssm.models.dropout import Dropout
 from mode_ssm.models.encoder import Frames
 from mode_ssm.models.masking import random_runs
+from mode_ssm.models.pointwise import Dropout, softsign
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
-from mode_ssm.models.softsign import softsign
 
 
 def count_patches(config: PreprocessorConfig, frames: Frames) -> Frames:
@@ -31,9 +30,9 @@ class Preprocessor(nn.Module):
     feature frames s * stride ... s * stride + patch - 1; a patch that reaches into padding is not made.
     """
 
-    def __init__(self, config: PreprocessorConfig, *, num_sessions: int, width: int) -> None:
+    def __init__(self, config: PreprocessorConfig, *, num_sessions: int, width: int, plain: bool = False) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.plain = config, plain
         self.smoothing = (
             GaussianSmoothing(config.smoothing, config.smoothing_sd_frames) if config.smoothing_sd_frames > 0 else None
         )
@@ -52,7 +51,7 @@ class Preprocessor(nn.Module):
         self.patch_norm = nn.LayerNorm(patch) if config.patch_norm else None
         self.patches = nn.Linear(patch, width) if config.projection else None
         self.norm = nn.LayerNorm(width) if config.projection else None
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, plain=plain)
 
     def forward(
         self, features: Tensor, frame_lengths: Tensor, session_index: Tensor, *, new_sessions: bool = True
@@ -72,7 +71,7 @@ class Preprocessor(nn.Module):
         """Apply the session's map and the softsign to (B, T, C) features, each frame for itself."""
         if self.session is not None:
             features = self.session(features, session_index, new_sessions=new_sessions)
-        return softsign(features) if self.config.softsign else features
+        return softsign(features, plain=self.plain) if self.config.softsign else features
 
     def project(self, features: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Turn (B, T, C) corrected features into (B, S, D) frames; patches where (B, S) `hidden` is true are 0."""

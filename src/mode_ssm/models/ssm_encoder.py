@@ -7,8 +7,8 @@ from torch.utils.checkpoint import checkpoint
 from mode_ssm.batch import length_mask
 from mode_ssm.config import SSMEncoderConfig
 from mode_ssm.models.attention import AttentionState, LocalAttention
-from mode_ssm.models.dropout import ResidualDropout
 from mode_ssm.models.encoder import Encoder
+from mode_ssm.models.pointwise import ResidualDropout
 from mode_ssm.models.ssm_layer import SSMLayer, SSMState
 
 State = tuple[SSMState | AttentionState, ...]  # one of each layer
@@ -26,7 +26,8 @@ class SSMEncoder(Encoder):
         )
         last = max(config.layers - 1, 1)
         self.residuals = nn.ModuleList(
-            ResidualDropout(config.dropout, config.stochastic_depth * index / last) for index in range(config.layers)
+            ResidualDropout(config.dropout, config.stochastic_depth * index / last, plain=config.plain)
+            for index in range(config.layers)
         )
         self.norm = nn.LayerNorm(config.width)
 

@@ -1,6 +1,7 @@
 """One layer of the Mamba-2 class, causal with an exact streaming step or bidirectional."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from mode_ssm.config import Backend, Direction, SSMEncoderConfig
 from mode_ssm.errors import InputError
+from mode_ssm.models import plain
 from mode_ssm.models.mamba_kernels import kernel_scan, require_mamba_ssm
 from mode_ssm.models.recompute import EPS, conv_silu, gated_projection
 from mode_ssm.models.ssm import scan, scan_step
@@ -19,6 +21,21 @@ class SSMState(NamedTuple):
 
     conv: Tensor  # (B, conv_frames - 1, E + 2N): the last inputs of the short convolution
     scan: Tensor  # (B, H, P, N)
+
+
+class Way(NamedTuple):
+    """How a layer computes its three large stretches."""
+
+    conv_silu: Callable[..., Tensor]
+    scan: Callable[..., Tensor]
+    gated_projection: Callable[..., Tensor]
+
+
+WAYS = {
+    Backend.torch: Way(conv_silu, scan, gated_projection),
+    Backend.plain: Way(plain.conv_silu, plain.scan, plain.gated_projection),
+    Backend.mamba_ssm: Way(conv_silu, kernel_scan, gated_projection),
+}
 
 
 class SSMLayer(nn.Module):
@@ -78,8 +95,9 @@ class SSMLayer(nn.Module):
         frames = self.norm(frames)
         gate, dt = self._gate_and_steps(frames)
         dt = dt.masked_fill(~mask[..., None, None], 0.0)
-        mixed = conv_silu(self.mix_proj(frames), self.conv_weight, self.conv_bias, past=self.past_frames)
-        y = (scan if self.config.backend is Backend.torch else kernel_scan)(
+        way = WAYS[self.config.backend]
+        mixed = way.conv_silu(self.mix_proj(frames), self.conv_weight, self.conv_bias, past=self.past_frames)
+        y = way.scan(
             mixed,
             dt,
             self._rates(),
@@ -87,7 +105,7 @@ class SSMLayer(nn.Module):
             state_size=self.config.state_size,
             chunk_frames=self.config.chunk_frames,
         )
-        return gated_projection(y.flatten(2), gate, self.out_proj.weight * self.out_norm)
+        return way.gated_projection(y.flatten(2), gate, self.out_proj.weight * self.out_norm)
 
     def _gate_and_steps(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         gate, dt = torch.split(self.gate_proj(frames), [self.inner, self.directions * self.heads], dim=-1)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from mode_ssm.batch import length_mask
 from mode_ssm.config import Direction, TransformerEncoderConfig
 from mode_ssm.models.attention import minus_infinity, number_of_heads
-from mode_ssm.models.dropout import Dropout, ResidualDropout
 from mode_ssm.models.encoder import Encoder
+from mode_ssm.models.pointwise import Dropout, ResidualDropout
 
 EXPANSION = 4  # of the feed-forward network
 
