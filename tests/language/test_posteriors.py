@@ -1,5 +1,6 @@
 """Averaging of networks: by hand, and that a network averaged with itself is itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 from mode_ssm.config import DataConfig
 from mode_ssm.decoding.beam import BeamOptions, transducer_beam
 from mode_ssm.errors import InputError
-from mode_ssm.recognition.ensemble import average_log_probs, average_transducers, load_ensemble
+from mode_ssm.labels import Labels
+from mode_ssm.recognition.ensemble import Ensemble, average_log_probs, average_transducers, load_ensemble
+from mode_ssm.recognition.network import load_recogniser
 from tests.decoding.tiny_transducer import WIDTH, TinyTransducer
 from tests.language.conftest import save_network
 
@@ -74,3 +77,13 @@ def test_for_ctc_nothing_of_the_transducer_is_kept(spoken_root: Path, run_folder
     ensemble = load_ensemble(str(run_folder), None)
     (batch,) = ensemble.encode(data(spoken_root, tmp_path), "val", 10, for_transducer=False)
     assert all(trial.encoded.shape == (len(trial.ctc), 0) for trial in batch)
+
+
+def test_networks_of_other_labels_are_no_ensemble(run_folder: Path) -> None:
+    one = load_recogniser(str(run_folder))
+    symbols = one.checkpoint.labels.symbols
+    labels = Labels((*symbols[:-2], symbols[-1], symbols[-2]), one.checkpoint.labels.blank)
+    other = replace(one, checkpoint=replace(one.checkpoint, path=Path("other"), labels=labels))
+    sentence = rf"has {len(symbols)} classes and other {len(symbols)}, .* not the same: class {len(symbols) - 2} is"
+    with pytest.raises(InputError, match=sentence):
+        Ensemble([one, other])

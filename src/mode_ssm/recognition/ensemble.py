@@ -18,10 +18,17 @@ from mode_ssm.recognition.searches import references, transducer_callables
 
 
 class Ensemble:
-    """One network or several; probabilities are averaged frame by frame, for CTC and for the transducer."""
+    """One network or several; probabilities are averaged frame by frame, for CTC and for the transducer.
+
+    Raises:
+        InputError: when their labels are not the same.
+    """
 
     def __init__(self, recognisers: Sequence[Recogniser]) -> None:
         self.recognisers = tuple(recognisers)
+        first, *others = (recogniser.checkpoint for recogniser in self.recognisers)
+        for other in others:
+            first.labels.require(other.labels, str(first.path), str(other.path))
 
     @property
     def transducer(self) -> TransducerCallables:
