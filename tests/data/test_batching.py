@@ -171,7 +171,7 @@ def labelled_entries() -> list[TrialEntry]:
     to 2475 as the recordings are.
     """
     by_session: dict[str, list[int]] = defaultdict(list)
-    with gzip.open(LABELS, "rt") as file:
+    with gzip.open(LABELS, "rt", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["split"] == "train":
                 by_session[row["session"]].append(len(row["phonemes"].split()))

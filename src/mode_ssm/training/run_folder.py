@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -114,9 +115,8 @@ class RunFolder:
             yield f"Skipping batch {number} due to NaN/Inf {update.cause} (trials {trials}; kept in {path})"
 
     def _keep(self, batch: Batch, path: Path) -> None:
-        tensors = {
-            name: t.cpu().contiguous() for name, t in batch._asdict().items() if name not in ("keys", "sentences")
-        }
+        parts = batch._asdict().items()
+        tensors = {name: part.cpu().contiguous() for name, part in parts if isinstance(part, torch.Tensor)}
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as beside:
