@@ -19,6 +19,7 @@ from mode_ssm.batch import Batch
 from mode_ssm.config import Resume, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, deal, epoch_batches, padded_frames, read_batches, sequential_batches
 from mode_ssm.errors import InputError
+from mode_ssm.memory import keep_freed_memory
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
 from mode_ssm.training import clipping
@@ -57,6 +58,8 @@ def train(config: TrainConfig) -> Path:
     """
     check_stages(config)
     fabric = start_fabric(config.training)
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     with together(fabric):
         folder = RunFolder(config, fabric.broadcast(new_name()))
         splits = open_splits(config)
