@@ -503,11 +503,24 @@ class RescoreConfig:
     batch_size: int = setting(16, unit="sentences", low=1)
 
 
+@dataclass
+class ConfusionSearchConfig:
+    """From phoneme strings to words; the weights come from `mode-ssm tune phonemes=FILE`."""
+
+    beam_size: int = setting(200, unit="hypotheses", low=1)
+    beam_threshold: float = setting(14.0, "below the best at which a hypothesis is dropped", unit="nats", low=0)
+
+
 @dataclass(kw_only=True)
 class DecodeConfig:
     """`mode-ssm decode`."""
 
-    checkpoint: str = required("a run folder or a checkpoint", path=True)
+    checkpoint: str | None = setting(None, "a run folder or a checkpoint", path=True)
+    phonemes: str | None = setting(
+        None, "instead: n-best phoneme strings of another decoder, lines of id and nbest, perhaps .gz", path=True
+    )
+    confusions: str | None = setting(None, "phonemes: what mode-ssm tune phonemes=FILE wrote", path=True)
+    confusion_search: ConfusionSearchConfig = field(default_factory=ConfusionSearchConfig)  # phonemes
     ensemble: str | None = setting(
         None, "more run folders, separated by colons: the posteriors of all are averaged", path=True
     )
@@ -533,7 +546,12 @@ class DecodeConfig:
 class TuneConfig:
     """`mode-ssm tune`: the weights with the lowest WER on a labelled split, kept beside the checkpoint."""
 
-    checkpoint: str = required("a run folder or a checkpoint", path=True)
+    checkpoint: str | None = setting(None, "a run folder or a checkpoint", path=True)
+    phonemes: str | None = setting(
+        None, "instead: labelled n-best phoneme strings, whose confusions are learnt with the weights", path=True
+    )
+    out: str | None = setting(None, "phonemes: the file to write", path=True)
+    confusion_search: ConfusionSearchConfig = field(default_factory=ConfusionSearchConfig)  # phonemes
     ensemble: str | None = setting(None, "as for decode", path=True)
     lm: str = required("a folder that mode-ssm lm build wrote", path=True)
     data: DataConfig = field(default_factory=DataConfig)

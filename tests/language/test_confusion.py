@@ -115,7 +115,7 @@ def test_without_lines_nothing_is_learnt() -> None:
 def test_confusions_are_kept(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     model = ConfusionModel(random.random((17, 5)).round(5), random.random(5).round(5), random.random(5).round(5))
-    write_confusions(tmp_path / "kept.json", model, LABELS)
+    write_confusions(tmp_path / "kept.json", model, LABELS, {})
     kept = read_confusions(tmp_path / "kept.json", LABELS)
     assert all((a == b).all() for a, b in zip(kept, model, strict=True))
     with pytest.raises(InputError, match="confusions of other labels"):

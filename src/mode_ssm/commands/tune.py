@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mode_ssm.commands.phonemes import tune_phonemes
 from mode_ssm.commands.word_results import word_errors_of
 from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
 from mode_ssm.data import spread
@@ -54,6 +55,13 @@ def tune(config: TuneConfig) -> None:
     Raises:
         InputError: when the split has no sentences, or anything named cannot be read or written.
     """
+    if config.phonemes is not None:
+        tune_phonemes(config)
+        return
+    if config.checkpoint is None:
+        raise InputError("tune needs what to tune on; give checkpoint=RUN, or phonemes=FILE of another decoder.")
+    if config.out is not None:
+        raise InputError("out=FILE is for phonemes=FILE; a checkpoint's weights are kept in its run folder.")
     if config.split == "test":
         raise InputError("split=test has no sentences to compare with; tune on split=val.")
     ensemble = load_ensemble(config.checkpoint, config.ensemble)

@@ -5,7 +5,7 @@ it sees their logarithms, which undo the overconfidence of a decoder's scores, a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,11 +96,18 @@ def _regress(features: Floats, targets: Floats) -> Floats:
     return learnt
 
 
-def write_confusions(path: Path, model: ConfusionModel, labels: Labels) -> None:
-    """Keep a model with the labels that it is for, as JSON."""
+def write_confusions(path: Path, model: ConfusionModel, labels: Labels, search: Mapping[str, float]) -> None:
+    """Keep a model with the labels that it is for and the settings that go with it, as JSON.
+
+    Raises:
+        InputError: when the file cannot be written.
+    """
     parts = {name: np.round(part, 5).tolist() for name, part in model._asdict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, json.dumps({"symbols": labels.symbols, **parts}) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, json.dumps({"symbols": labels.symbols, "search": dict(search), **parts}) + "\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another out=FILE.") from None
 
 
 def read_confusions(path: Path, labels: Labels) -> ConfusionModel:

@@ -1,0 +1,158 @@
+"""`mode-ssm decode phonemes=FILE` and `mode-ssm tune phonemes=FILE`: another decoder's phoneme strings to words."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mode_ssm.config import DecodeConfig, TuneConfig
+from mode_ssm.data import spread
+from mode_ssm.errors import InputError
+from mode_ssm.files import check_writable, replace_texts
+from mode_ssm.labels import T15
+from mode_ssm.language.decoded_files import KEYS, HeardLine, read_heard
+from mode_ssm.language.heard_words import (
+    Heard,
+    errors_of,
+    find_words,
+    learn,
+    oracle_errors_of,
+    read_heard_model,
+    words_said,
+    write_heard,
+)
+from mode_ssm.language.model import WordModel, load_word_model
+from mode_ssm.scoring import total
+
+_DECODE = {"phonemes", "confusions", "confusion_search", "lm", "nbest", "output_dir"}
+_TUNE = {"phonemes", "out", "confusion_search", "lm", "max_sentences"}
+
+
+def decode_phonemes(config: DecodeConfig) -> None:
+    """Search, print word error rates where there are sentences; write hypotheses.csv, nbest.jsonl and decode.json.
+
+    Raises:
+        InputError: when anything named cannot be read, or the results cannot be written.
+    """
+    refuse_others(config, _DECODE, "phonemes")
+    if config.confusions is None:
+        raise InputError(
+            "decode phonemes=FILE needs confusions=FILE, which mode-ssm tune phonemes=FILE out=FILE writes."
+        )
+    if config.output_dir is None:
+        raise InputError("decode phonemes=FILE has no run folder to write to; give output_dir=FOLDER.")
+    lines = read_heard(config.phonemes or "", T15)
+    words = load_word_model(config.lm)
+    model, settings = read_heard_model(Path(config.confusions), T15)
+    check_writable(Path(config.output_dir))
+    results = find_words(lines, model, words, settings, config.confusion_search, config.nbest)
+    summary: dict[str, Any] = {
+        "phonemes": config.phonemes,
+        "confusions": config.confusions,
+        "lm": config.lm,
+        "search": settings._asdict() | asdict(config.confusion_search),
+        **rates(results, words),
+    }
+    if "wer" in summary:
+        _print_rates(summary, f"Words from phonemes, {len(results)} trials")
+    _write(Path(config.output_dir), summary, results, words)
+    print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {config.output_dir}")
+
+
+def tune_phonemes(config: TuneConfig) -> None:
+    """Learn on the lines that say what was said, print the word error rate of two folds, and keep what was learnt.
+
+    Raises:
+        InputError: when too few lines say what was said, or anything named cannot be read or written.
+    """
+    refuse_others(config, _TUNE, "phonemes")
+    if config.out is None:
+        raise InputError("tune phonemes=FILE has no run folder to write to; give out=FILE.json.")
+    labelled = [line for line in read_heard(config.phonemes or "", T15) if line.sentence is not None]
+    lines = spread(labelled, config.max_sentences)
+    words = load_word_model(config.lm)
+    check_writable(Path(config.out).parent)
+    learnt = learn(lines, words, config.confusion_search)
+    write_heard(Path(config.out), learnt, T15)
+    _print_rates(rates(learnt.halves, words), f"Words of {len(lines)} trials, each half by what the other taught")
+    found = learnt.settings
+    print(f"Learnt on all: lm_weight {found.lm_weight:.2f}, word_score {found.word_score:.2f}, and the confusions.")
+    print(f"Kept in {config.out}; use them by mode-ssm decode phonemes=FILE confusions={config.out}.")
+
+
+def refuse_others(config: DecodeConfig | TuneConfig, used: set[str], source: str) -> None:
+    """Settings that are for a checkpoint are not ignored beside another source.
+
+    Raises:
+        InputError: where one is given.
+    """
+    usual = type(config)(lm=config.lm)
+    others = [f.name for f in fields(config) if getattr(config, f.name) != getattr(usual, f.name)]
+    idle = [name for name in others if name not in used]
+    if idle:
+        raise InputError(f"{source}=FILE does not go with {', '.join(idle)}; leave out the one or the other.")
+
+
+def rates(results: Sequence[Heard], words: WordModel) -> dict[str, Any]:
+    """Rates as fractions, pooled over the labelled trials; without any, only their number."""
+    labelled = [heard for heard in results if heard.line.sentence is not None]
+    counts: dict[str, Any] = {"trials": len(results), "trials_labelled": len(labelled)}
+    if not labelled:
+        return counts
+    pooled = total(errors_of(heard, words) for heard in labelled)
+    known = set(words.words)
+    said = [word for heard in labelled for word in words_said(heard.line)]
+    return counts | {
+        "wer": pooled.rate,
+        "word_edits": pooled.edits,
+        "reference_words": pooled.reference_length,
+        "oracle_wer": total(oracle_errors_of(heard, words) for heard in labelled).rate,
+        "oov": sum(word not in known for word in said) / max(len(said), 1),
+    }
+
+
+def _print_rates(summary: dict[str, Any], title: str) -> None:
+    table = Table("", "%", title=title)
+    table.columns[1].justify = "right"
+    table.add_row("word error rate", f"{100 * summary['wer']:.2f}")
+    table.add_row("of the best of the n-best (oracle)", f"{100 * summary['oracle_wer']:.2f}")
+    table.add_row("words outside the lexicon (OOV)", f"{100 * summary['oov']:.2f}")
+    Console().print(table)
+
+
+def _write(folder: Path, summary: dict[str, Any], results: Sequence[Heard], words: WordModel) -> None:
+    named = KEYS if all(len(heard.line.name) == len(KEYS) for heard in results) else ("id",)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*named, "sentence", "words", "phonemes", "predicted_phonemes"])
+    entries = []
+    usual: dict[int, tuple[int, ...]] = {}
+    for word, spelling in words.spellings:
+        usual.setdefault(word, spelling)
+    for line, found in results:
+        best = found[0].words if found else ()
+        spelt = T15.text(label for word in best for label in usual[word])
+        row = (line.sentence or "", _text(best, words), T15.text(line.phonemes or ()), spelt)
+        writer.writerow([*_name(line, named), *row])
+        nbest = [{"words": _text(s.words, words), "score": round(s.score, 4), "ngram": round(s.lm, 4)} for s in found]
+        entries.append({**dict(zip(named, _name(line, named), strict=True)), "nbest": nbest})
+    texts = {
+        "hypotheses.csv": text.getvalue(),
+        "nbest.jsonl": "".join(json.dumps(entry) + "\n" for entry in entries),
+        "decode.json": json.dumps(summary, indent=2) + "\n",
+    }
+    replace_texts(folder, texts)
+
+
+def _name(line: HeardLine, named: Sequence[str]) -> tuple[str, ...]:
+    return line.name if len(line.name) == len(named) else (" ".join(line.name),)
+
+
+def _text(found: Sequence[int], words: WordModel) -> str:
+    return " ".join(words.words[word] for word in found)
