@@ -73,8 +73,7 @@ def trainer_of(config: TrainConfig) -> Trainer:
     """A trainer at the start of its last stage."""
     trainer = Trainer(start_fabric(config.training), config, open_splits(config), RunFolder(config), None)
     trainer.display = Display(1, 0, 1, silent=True)
-    per_epoch = [trainer.updates_per_epoch] * len(config.training.stages)
-    trainer.monitor = Monitor(config, per_epoch, {}, trainer.folder.open(config, trainer.position))
+    trainer.monitor = Monitor(config, trainer.timetable.updates, {}, trainer.folder.open(config, trainer.position))
     trainer.epoch_numbers = []
     trainer.position.stage = len(config.training.stages) - 1
     trainer.monitor.begin(trainer.position.stage, 0)
@@ -82,7 +81,8 @@ def trainer_of(config: TrainConfig) -> Trainer:
 
 
 def endless_batches(trainer: Trainer) -> Iterator[Batch]:
-    epochs = (trainer.read(trainer.splits.train, trainer.plan(epoch)) for epoch in range(10**6))
+    stage = trainer.config.training.stages[-1]
+    epochs = (trainer.read(trainer.splits.train, trainer.timetable.plan(stage, epoch)) for epoch in range(10**6))
     return (batch for batch in chain.from_iterable(epochs) if batch is not None)
 
 

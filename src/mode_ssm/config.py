@@ -282,6 +282,11 @@ class ScheduleConfig:
 class StageConfig:
     name: str = setting("stage", "in metrics and names of checkpoints")
     epochs: int = setting(1, "0 = the stage is left out", unit="epochs", low=0)
+    splits: list[str] = setting(
+        lambda: ["train"],
+        "what is trained on; trials without labels, as in test, serve the losses that need none",
+        among=("train", "val", "test"),
+    )
     weights: dict[str, float] = setting(
         lambda: {"ctc": 1.0},
         "of each loss in the stage's sum; 0 or none = not trained",

@@ -1,5 +1,7 @@
 """Writing files so that a reader sees the old one or the new one, never half of it."""
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,16 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def put_also(path: Path, source: Path) -> None:
+    """Put a file in a second place: as a hard link, or a copy on a disk that has no such links."""
+    with replacing(path) as beside:
+        beside.unlink()
+        try:
+            os.link(source, beside)
+        except OSError:
+            shutil.copyfile(source, beside)
 
 
 def _beside(path: Path) -> Path:

@@ -14,7 +14,7 @@ from mode_ssm.losses.gradient_scale import MAX_CHANGE, equalising_scale, followe
 from mode_ssm.losses.objective import UpdateSize
 from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.training.loop import train
-from mode_ssm.training.objective import batch_loss
+from mode_ssm.training.objective import UpdateSizes, batch_loss
 from mode_ssm.training.run_folder import read_metrics
 from mode_ssm.training.terms import run_terms
 from mode_ssm.training.terms.rnnt import transducer_nats
@@ -55,7 +55,7 @@ def losses_and_gradients(model, batch, config, *, measured):
     squares = torch.zeros(2, dtype=torch.float64)
     model.zero_grad()
     if measured:
-        batch_loss(model, batch, objective(config), size, nullcontext, squares).total.backward()
+        batch_loss(model, batch, objective(config), UpdateSizes(size, size), nullcontext, squares).total.backward()
         return [p.grad for p in model.parameters()], squares.sqrt()
     frames, lengths = model.encode(batch)
     log_probs = model.ctc_log_probs(frames).transpose(0, 1)
@@ -107,7 +107,9 @@ def test_half_precision_is_measured_in_single(root):
     norms = []
     for autocast in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
         squares = torch.zeros(2, dtype=torch.float64)
-        batch_loss(model, batch, objective(config), size, lambda used=autocast: used, squares).total.backward()
+        batch_loss(
+            model, batch, objective(config), UpdateSizes(size, size), lambda used=autocast: used, squares
+        ).total.backward()
         norms.append(squares.sqrt())
     torch.testing.assert_close(*norms, rtol=0.05, atol=0)
 

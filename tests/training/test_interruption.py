@@ -50,7 +50,7 @@ def records(run):
 
 
 def assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted):
-    for name in ("last", "best"):  # whole, or not there
+    for name in ("last", "best", "best-ctc_warmup", "best-joint_train"):  # whole, or not there
         path = run / "checkpoints" / f"{name}.safetensors"
         assert not path.exists() or read_checkpoint(path)
     train(small_config(root, run, *WORDS, "training.resume=auto"))
@@ -63,7 +63,12 @@ def assert_resumes_as_if_nothing_had_happened(root, run, uninterrupted):
         position.seconds = 0.0
     assert resumed.position == whole.position
     assert records(run) == records(uninterrupted)
-    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["best.safetensors", "last.safetensors"]
+    assert sorted(p.stem for p in (run / "checkpoints").iterdir()) == [
+        "best",
+        "best-ctc_warmup",
+        "best-joint_train",
+        "last",
+    ]
 
 
 KILLED = [(signal.SIGKILL, phase) for phase in PHASES]

@@ -74,13 +74,13 @@ def test_a_stage_shorter_than_its_warm_up_is_named():
     def found(first, second):
         stages = [StageConfig("one", epochs=first), StageConfig("two", epochs=second)]
         schedule = ScheduleConfig(warmup_updates=50, rewarm_updates=25)
-        return list(short_stages(TrainingConfig(schedule=schedule, stages=stages), updates_per_epoch=10))
+        return list(short_stages(TrainingConfig(schedule=schedule, stages=stages), updates_per_epoch=[10, 10]))
 
     assert found(5, 3) == []
     (sentence,) = found(2, 4)
     assert sentence.startswith("Stage one has 20 updates and training.schedule.warmup_updates is 50: ")
     assert "40 %" in sentence
-    assert list(short_stages(TrainingConfig(stages=[StageConfig("done", epochs=1)]), 10, first=1)) == []
+    assert list(short_stages(TrainingConfig(stages=[StageConfig("done", epochs=1)]), [10], first=1)) == []
     assert [s.split(":")[0] for s in found(5, 2)] == [
         "Stage two has 20 updates and training.schedule.rewarm_updates is 25"
     ]

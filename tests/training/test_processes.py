@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,10 +13,11 @@ import torch
 from mode_ssm.config import TrainConfig
 from mode_ssm.data import deal
 from mode_ssm.recognition.checkpoint import Position, read_checkpoint
-from mode_ssm.training import loop
-from mode_ssm.training.loop import Trainer, train
+from mode_ssm.training import timetable
+from mode_ssm.training.loop import train
 from mode_ssm.training.run_folder import read_metrics
 from mode_ssm.training.splits import open_splits
+from mode_ssm.training.timetable import Timetable
 from tests.data.files import make_trial, write_session
 from tests.small import SESSIONS, small_config, small_words, write_data
 from tests.training.test_update import PLAIN
@@ -35,8 +35,8 @@ def test_every_process_gets_as_many_batches(tmp_path, trials, world):
     write_session(tmp_path / "data", SESSIONS[0], "train", [make_trial(n, 90) for n in range(trials)])
     config = small_config(tmp_path / "data", tmp_path / "run", "training.batch_size=2")
     splits = open_splits(config)
-    fabrics = [SimpleNamespace(world_size=world, global_rank=rank) for rank in range(world)]
-    plans = [Trainer.plan(SimpleNamespace(config=config, splits=splits, fabric=fabric), 0) for fabric in fabrics]
+    training = config.training
+    plans = [Timetable(training, splits, rank, world).plan(training.stages[0], 0) for rank in range(world)]
     assert {len(plan) for plan in plans} == {math.ceil(math.ceil(trials / 2) / world)}
     assert {index for plan in plans for batch in plan for index in batch} == set(range(trials))
 
@@ -61,7 +61,9 @@ def test_several_processes_equal_as_many_accumulated_batches(tmp_path, start, mo
         f"An update takes up to {3 * processes} trials: batches of 3, 1 accumulated, {processes} processes"
         in done.stdout
     )
-    monkeypatch.setattr(loop, "deal", lambda sizes, *_: [[place] for turn in deal(sizes, processes) for place in turn])
+    monkeypatch.setattr(
+        timetable, "deal", lambda sizes, *_: [[place] for turn in deal(sizes, processes) for place in turn]
+    )
     train(small_config(root, tmp_path / "one", *plain, f"training.gradient_accumulation_steps={processes}"))
     assert f"{3 * processes} trials: batches of 3, {processes} accumulated, 1 processes" in capsys.readouterr().out
     several, one = (read_checkpoint(tmp_path / run / "checkpoints" / "last.safetensors") for run in ("several", "one"))

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from mode_ssm.config import TrainingConfig
 from mode_ssm.errors import InputError
-from mode_ssm.losses.objective import UpdateSize
 from mode_ssm.training.launch import Processes, find_place, start_others
 
 
@@ -96,13 +95,6 @@ def gather_lines(fabric: Fabric, lines: list[str]) -> list[str]:
     gathered: list[list[str]] = [[] for _ in range(fabric.world_size)]
     torch.distributed.all_gather_object(gathered, lines)
     return [line for of_process in gathered for line in of_process]
-
-
-def sum_sizes(fabric: Fabric, size: UpdateSize) -> UpdateSize:
-    """The counts of an update over all processes."""
-    counts = [torch.tensor([*size], dtype=torch.int64, device=fabric.device)]
-    sum_over_processes(fabric, counts)
-    return UpdateSize(*counts[0].tolist())
 
 
 def peak_memory_mb(device: torch.device) -> float | None:

@@ -17,8 +17,9 @@ from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import Resume, StageConfig, TrainConfig
-from mode_ssm.data import Problem, TrialDataset, deal, epoch_batches, padded_frames, read_batches, sequential_batches
+from mode_ssm.data import Problem, TrialDataset, read_batches, sequential_batches
 from mode_ssm.errors import InputError
+from mode_ssm.files import put_also
 from mode_ssm.memory import keep_freed_memory
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
@@ -39,9 +40,10 @@ from mode_ssm.training.schedule import (
     objective_at,
     short_stages,
 )
-from mode_ssm.training.splits import Splits, open_splits
+from mode_ssm.training.splits import Splits, check_labels, open_splits
 from mode_ssm.training.stopping import StopRequest
 from mode_ssm.training.terms import run_terms, trained
+from mode_ssm.training.timetable import Timetable
 from mode_ssm.training.update import Update, run_update
 from mode_ssm.training.validation import validate
 from mode_ssm.training.watch import together
@@ -63,6 +65,7 @@ def train(config: TrainConfig) -> Path:
     with together(fabric):
         folder = RunFolder(config, fabric.broadcast(new_name()))
         splits = open_splits(config)
+        check_labels(config, splits, run_terms(config))
         with StopRequest() as stop, folder.claimed() if fabric.is_global_zero else nullcontext():
             checkpoint = find_resumable(folder, config, splits)
             fabric.barrier()
@@ -98,8 +101,7 @@ class Trainer:
         for term in self.terms:
             if term.name in running["terms"]:
                 term.load_state(running["terms"][term.name])
-        self.batches_per_epoch = len(self.plan(0))
-        self.updates_per_epoch = math.ceil(self.batches_per_epoch / config.training.gradient_accumulation_steps)
+        self.timetable = Timetable(config.training, splits, fabric.global_rank, fabric.world_size)
         self.parts_wait = any(map(longest_wait, config.training.stages))
         self.started = time.monotonic() - self.position.seconds
 
@@ -107,32 +109,13 @@ class Trainer:
     def is_main(self) -> bool:
         return self.fabric.is_global_zero
 
-    @property
-    def epochs_done(self) -> int:
-        """Over all stages; of one that was made shorter on resuming, no more than it has now."""
-        stages, position = self.config.training.stages, self.position
-        here = [min(position.epoch, stage.epochs) for stage in stages[position.stage : position.stage + 1]]
-        return sum([*(stage.epochs for stage in stages[: position.stage]), *here])
-
-    @property
-    def share_done(self) -> float:
-        """Of the run's updates, 0 to 1; counted from the place in the data, which holds for any number of processes."""
-        training = self.config.training
-        updates = (
-            self.epochs_done * self.updates_per_epoch + self.position.batch // training.gradient_accumulation_steps
-        )
-        return updates / (self.updates_per_epoch * sum(stage.epochs for stage in training.stages))
-
     def run(self, stop: StopRequest) -> Path:
         stages, position = self.config.training.stages, self.position
         if self.is_main:
             records = self.folder.open(self.config, position)
-            per_epoch = [self.updates_per_epoch] * len(stages)
-            self.monitor = Monitor(self.config, per_epoch, position.speaking, records)
-        in_all = self.batches_per_epoch * sum(stage.epochs for stage in stages)
-        every = self.config.training.log_every_updates
-        first = self.epochs_done * self.batches_per_epoch + position.batch
-        self.display = Display(in_all, first, every, silent=not self.is_main)
+            self.monitor = Monitor(self.config, self.timetable.updates, position.speaking, records)
+        every, done = self.config.training.log_every_updates, self.timetable.batches_done(position)
+        self.display = Display(self.timetable.all_batches, done, every, silent=not self.is_main)
         try:
             for sentence in self.introduction():
                 self.display.say(sentence)
@@ -158,10 +141,13 @@ class Trainer:
             yield f"An update takes up to {trials}"
         if training.resume is Resume.auto and not self.resumed:
             yield f"There is no checkpoint in {self.folder.path} to go on from; starting from the beginning"
-        if self.epochs_done >= (epochs := sum(stage.epochs for stage in training.stages)):
-            yield f"Nothing is left to train: all {epochs} epochs are done"
-        else:
-            yield from short_stages(training, self.updates_per_epoch, self.position.stage)
+        if self.timetable.epochs_done(self.position) >= self.timetable.epochs:
+            yield f"Nothing is left to train: all {self.timetable.epochs} epochs are done"
+            return
+        yield from short_stages(training, self.timetable.updates, self.position.stage)
+        for term in self.terms:
+            if not term.validated and any(term in trained(self.terms, stage) for stage in training.stages):
+                yield f"{term.title} has no head to decode: it is trained and logged, not validated."
 
     def run_stage(self, stage: StageConfig, stop: StopRequest) -> None:
         position = self.position
@@ -175,31 +161,15 @@ class Trainer:
         position.stage += 1
         position.epoch, position.stage_start = 0, position.update
 
-    def plan(self, epoch: int, earlier: Sequence[Sequence[int]] = ()) -> list[list[int]]:
-        """This process's batches of an epoch, counted over all stages; every process gets as many.
-
-        earlier says what of the epoch was read by other numbers of processes, see `deal`.
-        """
-        training, entries = self.config.training, self.splits.train.entries
-        plan = epoch_batches(
-            entries,
-            batching=training.batching,
-            batch_size=training.batch_size,
-            sessions_per_batch=training.sessions_per_batch,
-            seed=training.seed,
-            epoch=epoch,
-        )
-        sizes = [padded_frames(entries, batch) for batch in plan]
-        return [plan[turn[self.fabric.global_rank]] for turn in deal(sizes, self.fabric.world_size, earlier)]
-
     def run_epoch(self, stage: StageConfig, stop: StopRequest) -> None:
         training, position = self.config.training, self.position
-        plan, first = self.plan(self.epochs_done, position.earlier), position.first
+        plan = self.timetable.plan(stage, self.timetable.epochs_done(position), position.earlier)
+        first, dataset = position.first, self.splits.trained_on(stage)
         where = f"Stage {position.stage + 1}/{len(training.stages)} {stage.name}"
         self.display.epoch(f"{where}, epoch {position.epoch + 1}/{stage.epochs}")
         self.epoch_numbers: list[dict[str, float]] = []
         whole, trials = position.batch == 0, 0
-        batches = self.read(self.splits.train, plan[position.batch - first :])
+        batches = self.read(dataset, plan[position.batch - first :])
         while group := list(islice(batches, training.gradient_accumulation_steps)):
             numbered = {position.batch + n: batch for n, batch in enumerate(group, start=1) if batch is not None}
             update = self.step(stage, numbered, len(group), first + len(plan))
@@ -214,8 +184,8 @@ class Trainer:
 
         if whole and not trials:
             raise InputError(
-                f"None of the {len(self.splits.train)} train trials could be read in this epoch; mode-ssm inspect says "
-                "what is wrong with them."
+                f"None of the {len(dataset)} {' and '.join(stage.splits)} trials could be read in this epoch; mode-ssm "
+                "inspect says what is wrong with them."
             )
 
     def leave(self) -> NoReturn:
@@ -232,7 +202,7 @@ class Trainer:
         lr = learning_rate(
             config.training.optimizer.lr,
             config.training.schedule,
-            done=self.share_done,
+            done=self.timetable.share_done(position),
             stage_start=position.stage_start,
             update_in_stage=in_stage,
         )
@@ -265,10 +235,12 @@ class Trainer:
         if update.skipped or not update.trials:
             return
         self.grad_norms = [*self.grad_norms, update.gradients.total][-clipping.WINDOW_UPDATES :]
-        norms = {term: update.gradients.encoder[term.name] / weight for term, weight in objective}
-        if self.terms[0] in norms:
-            for term in norms.keys() - {self.terms[0]}:
-                term.follow(norms[term], norms[self.terms[0]])
+        found = update.gradients.encoder
+        norms = {term.name: found[term.name] / weight for term, weight in objective if term.name in found}
+        first, *further = self.terms
+        for term in further:
+            if term.name in norms and first.name in norms:
+                term.follow(norms[term.name], norms[first.name])
 
     def log(self, record: dict[str, Any]) -> None:
         """Write a record, and what the monitor has to say of it."""
@@ -307,13 +279,21 @@ class Trainer:
         rates = self.validate(stage, stop)
         position.epoch, position.batch, position.earlier = position.epoch + 1, 0, []
         position.rates = rates
-        mean = sum(rates.values()) / len(rates) if rates else WORST
-        if not position.best or position.best[0] < position.stage or mean <= position.best[1]:
-            position.best = [position.stage, mean]
-            self.save(self.folder.best)
-        self.save(self.folder.last)
+        self.save(*self.bests(rates), self.folder.last)
         summary = epoch_summary(position, trained(self.terms, stage), self.epoch_numbers, rates)
         self.display.say(f"  {summary}")
+
+    def bests(self, rates: Mapping[str, float]) -> list[Path]:
+        """The places of the best checkpoints that this epoch's takes; that of the run is for stages that validate."""
+        position, mean = self.position, sum(rates.values()) / len(rates) if rates else WORST
+        stage, lowest = position.best or (-1, WORST)
+        if stage == position.stage and mean > lowest:
+            return []
+        of_stage = self.folder.best_of(position.stage)
+        if not rates and lowest < WORST:
+            return [of_stage]
+        position.best = [position.stage, mean]
+        return [of_stage, self.folder.best]
 
     def validate(self, stage: StageConfig, stop: StopRequest) -> dict[str, float]:
         """PER by head, of the heads that this stage trains."""
@@ -336,13 +316,15 @@ class Trainer:
             self.display.warn(f"None of the {len(self.splits.val)} val trials could be read: no error rates")
         return found.rates
 
-    def save(self, path: Path) -> None:
+    def save(self, *places: Path) -> None:
+        """Write a checkpoint, once, to one place or several."""
         self.position.seconds = time.monotonic() - self.started
         states = {term.name: state for term in self.terms if (state := term.state())}
         self.position.running = {"grad_norms": self.grad_norms, "terms": states}
         if self.is_main:
+            first, *others = places
             save_checkpoint(
-                path,
+                first,
                 config=self.config,
                 labels=self.splits.train.labels,
                 sessions=self.splits.sessions,
@@ -351,4 +333,7 @@ class Trainer:
                 optimizer=self.optimizer,
                 sentence_hashes=self.hashes,
             )
+            with self.folder.writing():
+                for place in others:
+                    put_also(place, first)
         self.fabric.barrier()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,17 @@ class Weighted(NamedTuple):
     weight: float  # above 0
 
 
+class UpdateSizes(NamedTuple):
+    """Counts over an update."""
+
+    whole: UpdateSize
+    labelled: UpdateSize  # of the trials with labels
+
+    def of(self, term: Term) -> UpdateSize:
+        """The trials that a term can use."""
+        return self.labelled if term.needs_labels else self.whole
+
+
 class BatchLoss(NamedTuple):
     """A batch's share of the update: summed over an update's batches these are the update's means."""
 
@@ -31,14 +42,14 @@ def batch_loss(
     model: ModeSSM,
     batch: Batch,
     objective: Sequence[Weighted],
-    size: UpdateSize,
+    sizes: UpdateSizes,
     autocast: Callable[[], AbstractContextManager[object]],
     encoder_squares: Tensor,
 ) -> BatchLoss:
     """The terms of one batch.
 
     Args:
-        size: the counts over all batches of the update, which this batch's sums are divided by.
+        sizes: the counts over all batches of the update, which this batch's sums are divided by.
         encoder_squares: (terms,) double; backward adds the squared norms of the gradients that the weighted terms send
             to the encoder's output.
     """
@@ -49,11 +60,25 @@ def batch_loss(
     total = frames.new_zeros((), dtype=torch.float32)
     numbers: dict[str, Tensor] = {}
     for (term, weight), square in zip(objective, encoder_squares, strict=True):
-        encoded = Encoded(measured(frames, square), lengths)
-        loss, found = term.loss(TermInput(model, encoded, batch, size, autocast))
+        encoded, usable = Encoded(measured(frames, square), lengths), batch
+        if term.needs_labels and sizes.labelled != sizes.whole:
+            encoded, usable = labelled_rows(encoded, batch)
+        if not usable.keys:
+            continue
+        loss, found = term.loss(TermInput(model, encoded, usable, sizes.of(term), autocast))
         total = total + weight * loss
         numbers |= {term.loss_key: loss.detach(), **found}
     return BatchLoss(total, numbers)
+
+
+def labelled_rows(encoded: Encoded, batch: Batch) -> tuple[Encoded, Batch]:
+    """The trials of a batch that have labels."""
+    rows = batch.labelled.nonzero().flatten()
+    lengths = encoded.lengths[rows]
+    longest = int(lengths.max()) if len(rows) else 0
+    kept: dict[str, Any] = {name: value[rows] for name, value in batch._asdict().items() if isinstance(value, Tensor)}
+    kept |= {name: tuple(getattr(batch, name)[row] for row in rows.tolist()) for name in ("keys", "sentences")}
+    return Encoded(encoded.frames[rows, :longest], lengths), batch._replace(**kept)
 
 
 def measured(frames: Tensor, squares: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,11 +44,18 @@ class RunFolder:
         self.path = Path(config.output_dir or name or new_name())
         self.last = self.path / "checkpoints" / "last.safetensors"
         self.best = self.path / "checkpoints" / "best.safetensors"
+        self.stages = [stage.name for stage in config.training.stages]
         self.metrics = self.path / "metrics.jsonl"
         if self.metrics.exists() and config.training.resume is Resume.never:
             raise InputError(
                 f"{self.path} holds a run already; continue it with training.resume=auto, or give another output_dir."
             )
+
+    def best_of(self, stage: int) -> Path:
+        """The best checkpoint of one stage; a name that several stages have gets the stage's number."""
+        name = re.sub(r"[^\w.-]+", "_", self.stages[stage])
+        number = f"-{stage}" if self.stages.count(self.stages[stage]) > 1 else ""
+        return self.best.with_name(f"best-{name}{number}.safetensors")
 
     @contextmanager
     def claimed(self) -> Iterator[None]:

@@ -54,12 +54,12 @@ def check_stages(config: TrainConfig) -> None:
                 raise InputError(f"{key}.{term.name}_weight={stage.weights[term.name]} but {lack}.")
 
 
-def short_stages(training: TrainingConfig, updates_per_epoch: int, first: int = 0) -> Iterator[str]:
+def short_stages(training: TrainingConfig, updates_per_epoch: Sequence[int], first: int = 0) -> Iterator[str]:
     """A sentence for each stage, from the `first` on, that ends before its learning rate is warm."""
     trained = False
     for index, stage in enumerate(training.stages):
         name = "rewarm_updates" if trained else "warmup_updates"
-        warm, updates = getattr(training.schedule, name), stage.epochs * updates_per_epoch
+        warm, updates = getattr(training.schedule, name), stage.epochs * updates_per_epoch[index]
         if 0 < updates < warm and index >= first:
             yield (
                 f"Stage {stage.name} has {updates} updates and training.schedule.{name} is {warm}: its learning rate "

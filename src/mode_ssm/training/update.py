@@ -15,8 +15,8 @@ from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.training.augment import augment
 from mode_ssm.training.balance import Balance, balances
 from mode_ssm.training.clipping import clip_gradients, parts_of
-from mode_ssm.training.devices import sum_gradients, sum_over_processes, sum_sizes
-from mode_ssm.training.objective import Weighted, batch_loss
+from mode_ssm.training.devices import sum_gradients, sum_over_processes
+from mode_ssm.training.objective import UpdateSizes, Weighted, batch_loss
 from mode_ssm.training.terms import Term
 
 TOTAL = "loss"  # the weighted sum, in metrics.jsonl
@@ -99,13 +99,14 @@ def run_update(
     """Do update `number`, whose random numbers depend on (seed, number, process) alone; clip to a norm of `bound`."""
     torch.manual_seed(hash((config.training.seed, number, fabric.global_rank)))
     batches = [augment(batch.to(fabric.device), config.augmentation) for batch in batches]
-    size = sum_sizes(fabric, _size(model, batches))
-    if size.trials == 0:
+    sizes = _sizes(fabric, model, batches)
+    objective = [weighted for weighted in objective if sizes.of(weighted.term).trials]
+    if sizes.whole.trials == 0:
         unknown = Gradients(math.nan, bound, {}, {})
         return Update({}, unknown, 0, 0, skipped=False, cause="", bad_batches=[])
     optimizer.zero_grad(set_to_none=True)
     keys = [TOTAL, *(key for term, _ in objective for key in (term.loss_key, *(m.key for m in term.measured)))]
-    rows, squares = _backward(fabric, model, batches, objective, keys, size)
+    rows, squares = _backward(fabric, model, batches, objective, keys, sizes)
     frames = rows.new_tensor([sum(int(batch.frame_lengths.sum()) for batch in batches)])
     sums = torch.cat([rows.sum(dim=0), squares, frames])
     sum_over_processes(fabric, [sums])
@@ -127,7 +128,7 @@ def run_update(
             dict(zip(norms.by_part, parts, strict=True)),
             dict(zip(names, map(math.sqrt, encoder), strict=True)),
         ),
-        size.trials,
+        sizes.whole.trials,
         int(feature_frames),
         skipped,
         cause="gradient" if loss_is_finite else "loss",
@@ -141,7 +142,7 @@ def _backward(
     batches: Sequence[Batch],
     objective: Sequence[Weighted],
     keys: Sequence[str],
-    size: UpdateSize,
+    sizes: UpdateSizes,
 ) -> tuple[Tensor, Tensor]:
     """Put the gradients of all batches into the parameters.
 
@@ -152,7 +153,7 @@ def _backward(
     squares = torch.zeros(len(objective), dtype=torch.float64, device=fabric.device)
     rows = [squares.new_zeros(0, len(keys))]
     for batch in batches:
-        total, numbers = batch_loss(model, batch, objective, size, fabric.autocast, squares)
+        total, numbers = batch_loss(model, batch, objective, sizes, fabric.autocast, squares)
         if total.requires_grad:
             fabric.backward(total)
         numbers[TOTAL] = total.detach()
@@ -161,13 +162,13 @@ def _backward(
     return torch.cat(rows), squares
 
 
-def _size(model: ModeSSM, batches: Sequence[Batch]) -> UpdateSize:
-    sizes = [
-        UpdateSize(
-            len(batch.keys),
-            int(encoder_frames(model.config, batch.frame_lengths).sum()),
-            int(batch.label_lengths.sum()),
-        )
-        for batch in batches
-    ]
-    return sum(sizes, UpdateSize(0, 0, 0))
+def _sizes(fabric: Fabric, model: ModeSSM, batches: Sequence[Batch]) -> UpdateSizes:
+    """Over the batches of all processes."""
+    counts = torch.zeros(2, 3, dtype=torch.int64, device=fabric.device)
+    for batch in batches:
+        frames = encoder_frames(model.config, batch.frame_lengths)
+        of_trials = torch.stack([torch.ones_like(frames), frames, batch.label_lengths], dim=1)
+        counts += torch.stack([of_trials.sum(dim=0), of_trials[batch.labelled].sum(dim=0)])
+    sum_over_processes(fabric, [counts])
+    whole, labelled = counts.tolist()
+    return UpdateSizes(UpdateSize(*whole), UpdateSize(*labelled))
