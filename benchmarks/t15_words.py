@@ -1,6 +1,6 @@
 """Words of real T15 decoders: phoneme strings to words, and several systems to one sentence.
 
-    python benchmarks/t15_words.py --shared DIR
+    python benchmarks/t15_words.py --shared DIR --lm FOLDER
 
 DIR holds t15_decodes/, t15_labels/ and text/. A language model is mixed from the T15 training sentences and two texts;
 confusions and weights are learnt on each half of the 713 val sentences and measured on the other. Ten systems are drawn
@@ -159,7 +159,8 @@ def table(figures: dict[str, Any]) -> str:
         f"--threshold {figures['threshold']:g}`",
         "",
         f"Phoneme strings (five a sentence) to words by {lm['words']} words and {sum(lm['ngrams'])} n-grams; "
-        "confusions and weights from the other half of the sentences.",
+        "confusions from the other half of the sentences, LM weight and word score from that half's word errors "
+        "(its lists are found with the confusions of this half).",
         "",
         "| sentences | number | WER (%) | oracle of 60 (%) | OOV (%) |",
         "|---|--:|--:|--:|--:|",

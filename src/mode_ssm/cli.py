@@ -22,6 +22,7 @@ from mode_ssm.config import (
     LmImportConfig,
     LmInfoConfig,
     LmPruneConfig,
+    PosteriorsConfig,
     ReportConfig,
     SimulateConfig,
     SubmitConfig,
@@ -59,6 +60,12 @@ COMMANDS = {
     ),
     "tune": Command(
         TuneConfig, "commands.tune:tune", "search the weights of word decoding on a labelled split", "checkpoint"
+    ),
+    "posteriors": Command(
+        PosteriorsConfig,
+        "commands.posteriors:write",
+        "write the CTC log-probabilities of a split for other programs, or to decode later",
+        "checkpoint",
     ),
     "submit": Command(SubmitConfig, "commands.submit:submit", "write the competition's CSV, or check one"),
 }

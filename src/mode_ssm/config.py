@@ -524,6 +524,14 @@ class DecodeConfig:
     phonemes: str | None = setting(
         None, "instead: n-best phoneme strings of another decoder, lines of id and nbest, perhaps .gz", path=True
     )
+    posteriors: str | None = setting(
+        None, "instead: an .npz of mode-ssm posteriors, or of another decoder: an array (S, V) a trial", path=True
+    )
+    labels: str | None = setting(
+        None,
+        "the order of another decoder's classes: a YAML file, t15, or nejm (blank, silence, 39 phonemes)",
+        path=True,
+    )
     confusions: str | None = setting(None, "phonemes: what mode-ssm tune phonemes=FILE wrote", path=True)
     confusion_search: ConfusionSearchConfig = field(default_factory=ConfusionSearchConfig)  # phonemes
     ensemble: str | None = setting(
@@ -545,6 +553,18 @@ class DecodeConfig:
     )
     corpus_csv: str | None = setting(None, "a block list with Date, Block number and Corpus: WER by corpus", path=True)
     output_dir: str | None = setting(None, "null = beside the checkpoint, in decoding/<split>-<decoder>", path=True)
+
+
+@dataclass(kw_only=True)
+class PosteriorsConfig:
+    """`mode-ssm posteriors`: the CTC log-probabilities of a split in one file."""
+
+    checkpoint: str = required("a run folder or a checkpoint", path=True)
+    ensemble: str | None = setting(None, "as for decode", path=True)
+    out: str = required("the .npz to write", path=True)
+    data: DataConfig = field(default_factory=DataConfig)
+    split: str = setting("val", among=("train", "val", "test"))
+    batch_size: int = setting(16, unit="trials", low=1)
 
 
 @dataclass(kw_only=True)

@@ -163,7 +163,7 @@ def test_settings_that_would_be_ignored_are_refused(
     assert "needs confusions=FILE" in refused(capsys, "decode", *given, out)
     assert "give output_dir" in refused(capsys, "decode", *given, f"confusions={learnt}")
     error = refused(capsys, "decode", *given, f"confusions={learnt}", out, "search.lm_weight=1", "checkpoint=run")
-    assert "does not go with checkpoint, search;" in error
+    assert "phonemes=FILE does not go with checkpoint, search;" in error
     assert "is for phonemes" in refused(capsys, "decode", f"lm={lm}", "checkpoint=run", f"confusions={learnt}")
     assert "needs what to decode" in refused(capsys, "decode", f"lm={lm}")
     assert "needs what to tune on" in refused(capsys, "tune", f"lm={lm}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from mode_ssm.commands.corpora import read_corpora
 from mode_ssm.commands.phonemes import decode_phonemes
+from mode_ssm.commands.posteriors import decode_posteriors
 from mode_ssm.commands.word_results import in_order, print_summary, summarise, write_results
 from mode_ssm.config import DecodeConfig, WordDecoder
 from mode_ssm.errors import InputError
@@ -28,10 +29,13 @@ def decode(config: DecodeConfig) -> None:
     if config.phonemes is not None:
         decode_phonemes(config)
         return
+    if config.posteriors is not None:
+        decode_posteriors(config)
+        return
     if config.checkpoint is None:
-        raise InputError("decode needs what to decode; give checkpoint=RUN, or phonemes=FILE of another decoder.")
-    if config.confusions is not None:
-        raise InputError("confusions=FILE is for phonemes=FILE; leave it out, or give the phonemes to decode.")
+        raise InputError("decode needs what to decode; give checkpoint=RUN, posteriors=FILE or phonemes=FILE.")
+    if config.confusions is not None or config.labels is not None:
+        raise InputError("confusions=FILE is for phonemes=FILE, and labels for posteriors=FILE; leave them out.")
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
     checkpoint = ensemble.recognisers[0].checkpoint

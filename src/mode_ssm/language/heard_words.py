@@ -75,7 +75,10 @@ def find_words(
 
 
 def learn(lines: Sequence[HeardLine], words: WordModel, search: ConfusionSearchConfig) -> Learnt:
-    """Learn from labelled lines: weights on each half, decoded with the confusions of the other; confusions on all.
+    """Learn from labelled lines: weights on halves that are decoded with each other's confusions; confusions on all.
+
+    In two folds, a half is decoded with the confusions of the other and ranked by the two weights that suit the other,
+    whose own sentences were found with the confusions of this half.
 
     Raises:
         InputError: where fewer than two lines say what was said, or no phonemes of them are known.
