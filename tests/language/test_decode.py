@@ -40,20 +40,22 @@ def test_rates_by_hand() -> None:
         Found(trial(2, "bee", session="t15.2023.08.18"), []),
     ]
     corpora = Corpora({("2023.08.13", 1): "50-Word", ("2023.08.13", 2): "Random"})
-    summary = summarise(results, [sentence_hash("ah bee")], corpora)
+    summary = summarise(results, [sentence_hash("ah bee")], corpora, ["ah", "ab", "awe"])
     assert summary["wer"] == pytest.approx(2 / 6)
     assert summary["oracle_wer"] == pytest.approx(2 / 6)
+    assert summary["oov_rate"] == pytest.approx(3 / 6)
+    assert summary["oov_words"] == {"bee": 3}
     assert summary["per"] == pytest.approx((2 + 2 + 4) / 12)
     assert summary["wer_seen_sentences"] == 0.0
     assert summary["wer_unseen_sentences"] == pytest.approx(2 / 4)
     assert summary["wer_by_session"] == {SESSION: pytest.approx(1 / 5), "t15.2023.08.18": 1.0}
     assert summary["wer_by_corpus"] == {"50-Word": 0.0, "Random": pytest.approx(1 / 3), "not listed": 1.0}
     better = replace(results[1].trial, sentence="awe ab bee")
-    assert summarise([Found(better, results[1].hypotheses)], [], None)["oracle_wer"] == 0.0
+    assert summarise([Found(better, results[1].hypotheses)], [], None, [])["oracle_wer"] == 0.0
 
 
 def test_without_labels_there_is_only_a_count() -> None:
-    assert summarise([Found(trial(0, None), [])], [], None) == {"trials": 1, "trials_labelled": 0}
+    assert summarise([Found(trial(0, None), [])], [], None, []) == {"trials": 1, "trials_labelled": 0}
 
 
 @pytest.mark.parametrize("decoder", list(WordDecoder))

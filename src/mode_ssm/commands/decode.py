@@ -49,7 +49,7 @@ def decode(config: DecodeConfig) -> None:
     if scorer is not None:
         nbest = rescore([found.hypotheses for found in results], scorer, config.rescore, config.search.lm_weight)
         results = [Found(found.trial, hypotheses) for found, hypotheses in zip(results, nbest, strict=True)]
-    summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora)
+    summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora, model.words)
     if "wer" in summary:
         print_summary(summary, f"Words, {config.split}, {config.decoder.value}")
     write_results(folder, summary, results, checkpoint.labels)

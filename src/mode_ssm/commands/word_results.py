@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mode_ssm.files import replace_texts
 from mode_ssm.labels import Labels
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.search import Found
-from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total, word_errors
+from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence, sentence_hash, total, word_errors
 
 NOTHING = WordHypothesis((), float("-inf"), 0.0, ())
 COLUMNS = ("session", "block", "trial", "sentence", "words", "phonemes", "predicted_phonemes")
@@ -38,10 +38,12 @@ def oracle_errors_of(found: Found) -> ErrorRate:
     return min((word_errors(found.trial.sentence or "", h.text) for h in choices), key=lambda errors: errors.edits)
 
 
-def summarise(results: Sequence[Found], seen_hashes: Iterable[int], corpora: Corpora | None) -> dict[str, Any]:
+def summarise(
+    results: Sequence[Found], seen_hashes: Iterable[int], corpora: Corpora | None, lexicon: Iterable[str]
+) -> dict[str, Any]:
     """Rates as fractions, pooled over the labelled trials; without any, only their number.
 
-    seen_hashes are those of the training sentences.
+    seen_hashes are those of the training sentences; lexicon holds the words that the search could find.
     """
     labelled = [found for found in results if found.trial.sentence is not None]
     summary: dict[str, Any] = {"trials": len(results), "trials_labelled": len(labelled)}
@@ -50,11 +52,14 @@ def summarise(results: Sequence[Found], seen_hashes: Iterable[int], corpora: Cor
     known = set(seen_hashes)
     groups = _group(labelled, lambda f: "seen" if sentence_hash(f.trial.sentence or "") in known else "unseen")
     pooled = total(map(word_errors_of, labelled))
+    missing = missing_words(labelled, lexicon)
     summary |= {
         "wer": pooled.rate,
         "word_edits": pooled.edits,
         "reference_words": pooled.reference_length,
         "oracle_wer": total(map(oracle_errors_of, labelled)).rate,
+        "oov_rate": missing.total() / max(pooled.reference_length, 1),
+        "oov_words": dict(sorted(missing.items())),
         "per": total(edit_counts(f.trial.labels, best(f).labels) for f in labelled).rate,
         "wer_unseen_sentences": groups.get("unseen"),
         "wer_seen_sentences": groups.get("seen"),
@@ -63,6 +68,13 @@ def summarise(results: Sequence[Found], seen_hashes: Iterable[int], corpora: Cor
     if corpora is not None:
         summary["wer_by_corpus"] = _group(labelled, lambda f: corpora.of(f.trial.key.session, f.trial.key.block))
     return summary
+
+
+def missing_words(labelled: Iterable[Found], lexicon: Iterable[str]) -> Counter[str]:
+    """The reference words outside the lexicon, both normalised, and how often each was said: none can be found."""
+    known = set(map(normalise_sentence, lexicon))
+    said = (word for found in labelled for word in normalise_sentence(found.trial.sentence or "").split())
+    return Counter(word for word in said if word not in known)
 
 
 def _group(results: Sequence[Found], name_of: Callable[[Found], str]) -> dict[str, float]:
@@ -81,6 +93,7 @@ def print_summary(summary: dict[str, Any], title: str) -> None:
         ("of sentences unseen in training", summary["wer_unseen_sentences"]),
         ("of sentences seen in training", summary["wer_seen_sentences"]),
         ("of the best of the n-best (oracle)", summary["oracle_wer"]),
+        ("words outside the lexicon (OOV)", summary["oov_rate"]),
         ("phoneme error rate", summary["per"]),
     ]
     for group in ("session", "corpus"):
