@@ -64,7 +64,7 @@ def unwatched(trainer: Trainer) -> Iterator[None]:
         stack.enter_context(patch("mode_ssm.training.objective.measured", unmeasured))
         stack.enter_context(patch("mode_ssm.training.terms.ctc.mean_blank", lambda *_: torch.zeros(())))
         stack.enter_context(patch("mode_ssm.training.update.clip_gradients", clip_only))
-        stack.enter_context(patch.object(trainer, "learn_from", lambda *_: None))
+        stack.enter_context(patch.object(trainer.running, "follow", lambda *_: None))
         stack.enter_context(patch.object(trainer, "log", log))
         yield
 

@@ -93,8 +93,8 @@ class Display:
 
 def _loss(losses: Mapping[str, float]) -> str:
     """
-    >>> _loss({"loss": 2.25, "ctc": 1.5, "rnnt": 1.75})
-    'Loss: 2.25 (ctc 1.50, rnnt 1.75)'
+    >>> _loss({"loss": 2.25, "one": 1.5, "other": 1.75})
+    'Loss: 2.25 (one 1.50, other 1.75)'
     """
     whole, *terms = losses.items()
     return f"Loss: {whole[1]:.2f} ({', '.join(f'{name} {value:.2f}' for name, value in terms)})"

@@ -23,15 +23,14 @@ from mode_ssm.files import put_also
 from mode_ssm.memory import keep_freed_memory
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
-from mode_ssm.training import clipping
 from mode_ssm.training.devices import any_process, gather_lines, peak_memory_mb, start_fabric
 from mode_ssm.training.display import Display, epoch_summary, introduction, outcome
 from mode_ssm.training.monitor import Monitor
-from mode_ssm.training.objective import Weighted
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
 from mode_ssm.training.resume import changed_settings, find_resumable
 from mode_ssm.training.run_folder import RunFolder, new_name
+from mode_ssm.training.running import RunningStatistics
 from mode_ssm.training.schedule import (
     check_stages,
     freeze,
@@ -96,11 +95,7 @@ class Trainer:
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position.among(self.fabric.world_size)
-        running = {"grad_norms": [], "terms": {}} | self.position.running
-        self.grad_norms: list[float] = running["grad_norms"]  # of the last updates, before clipping
-        for term in self.terms:
-            if term.name in running["terms"]:
-                term.load_state(running["terms"][term.name])
+        self.running = RunningStatistics(self.terms, self.position.running)
         self.timetable = Timetable(config.training, splits, fabric.global_rank, fabric.world_size)
         self.parts_wait = any(map(longest_wait, config.training.stages))
         self.started = time.monotonic() - self.position.seconds
@@ -210,10 +205,10 @@ class Trainer:
         if self.parts_wait:  # else what the caller holds stays held
             freeze(self.model, stage, in_stage)
         objective = objective_at(self.terms, stage, in_stage)
-        bound = clipping.clip_bound(config.training, self.grad_norms)
+        bound = self.running.bound(config.training)
         read = list(batches.values())
         update = run_update(self.fabric, self.model, self.optimizer, read, objective, config, position.update, bound)
-        self.learn_from(update, objective)
+        self.running.follow(update, objective)
         if update.skipped:
             kept = list(self.folder.keep_bad_batches(batches, update, position, self.fabric.global_rank))
             for sentence in gather_lines(self.fabric, kept):
@@ -229,18 +224,6 @@ class Trainer:
             | {"frames_per_s": round(update.feature_frames / seconds, 1)}
         )
         return update
-
-    def learn_from(self, update: Update, objective: Sequence[Weighted]) -> None:
-        """Keep what the next update depends on, unless this one was skipped or empty."""
-        if update.skipped or not update.trials:
-            return
-        self.grad_norms = [*self.grad_norms, update.gradients.total][-clipping.WINDOW_UPDATES :]
-        found = update.gradients.encoder
-        norms = {term.name: found[term.name] / weight for term, weight in objective if term.name in found}
-        first, *further = self.terms
-        for term in further:
-            if term.name in norms and first.name in norms:
-                term.follow(norms[term.name], norms[first.name])
 
     def log(self, record: dict[str, Any]) -> None:
         """Write a record, and what the monitor has to say of it."""
@@ -319,8 +302,7 @@ class Trainer:
     def save(self, *places: Path) -> None:
         """Write a checkpoint, once, to one place or several."""
         self.position.seconds = time.monotonic() - self.started
-        states = {term.name: state for term in self.terms if (state := term.state())}
-        self.position.running = {"grad_norms": self.grad_norms, "terms": states}
+        self.position.running = self.running.state()
         if self.is_main:
             first, *others = places
             save_checkpoint(
