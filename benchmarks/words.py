@@ -36,6 +36,7 @@ from mode_ssm.scoring import edit_counts, total
 
 RESULT = Path(__file__).parent / "results" / "words.json"
 FRAME_SECONDS = 0.08
+MODEL = "lm"  # folder of the language model
 DECODERS = ("ctc", "rnnt", "joint")
 
 
@@ -44,7 +45,7 @@ def measure(folder: Path, decoder: str, trials: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     before = peak_mb()
     start = time.process_time()
-    model = load_word_model(folder)
+    model = load_word_model(folder / MODEL)
     tree = build_tree(model)
     load_s = time.process_time() - start
     said, scores = spoken(folder, model, trials)
@@ -70,7 +71,7 @@ def spoken(folder: Path, model: WordModel, trials: int) -> tuple[list[list[int]]
     random = np.random.default_rng(2)
     place = {name: index for index, name in enumerate(model.words)}
     spelling = dict(reversed(model.spellings))
-    count = len(read_lexicon(folder / "lexicon.txt"))
+    count = len(read_lexicon(folder / MODEL / "lexicon.txt"))
     said = [[place[spell(int(i))] for i in sentence] for sentence in sentences(count, trials, random)]
     said = [[word for word in words if word in spelling] for words in said]
     labels = [[label for word in words for label in spelling[word]] for words in said]
@@ -126,12 +127,12 @@ def main() -> None:
 
 def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     start = time.process_time()
-    if not (folder / "lm.arpa").exists():
+    if not (folder / MODEL / "lm.arpa").exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_corpus(folder, options.words, options.sentences)
         build(
             LmConfig(
-                out=str(folder),
+                out=str(folder / MODEL),
                 text=str(folder / "text"),
                 lexicon=str(folder / "dictionary"),
                 order=options.order,
@@ -147,7 +148,7 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "words": options.words,
         "order": options.order,
         "text_sentences": options.sentences,
-        "ngrams": (folder / "lm.arpa").read_text()[:200].partition("\n\n")[0].splitlines()[1:],
+        "ngrams": (folder / MODEL / "lm.arpa").read_text()[:200].partition("\n\n")[0].splitlines()[1:],
         "build_s": round(time.process_time() - start, 1),
         "machine": f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, one thread",
         "decoders": rows,
