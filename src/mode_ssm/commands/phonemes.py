@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mode_ssm.commands.word_results import write_decoded
 from mode_ssm.config import DecodeConfig, TuneConfig
 from mode_ssm.data import spread
 from mode_ssm.errors import InputError
-from mode_ssm.files import check_writable, replace_texts
+from mode_ssm.files import check_writable
 from mode_ssm.labels import T15
 from mode_ssm.language.decoded_files import KEYS, HeardLine, read_heard
 from mode_ssm.language.heard_words import (
@@ -142,12 +142,7 @@ def _write(folder: Path, summary: dict[str, Any], results: Sequence[Heard], word
         writer.writerow([*_name(line, named), *row])
         nbest = [{"words": _text(s.words, words), "score": round(s.score, 4), "ngram": round(s.lm, 4)} for s in found]
         entries.append({**dict(zip(named, _name(line, named), strict=True)), "nbest": nbest})
-    texts = {
-        "hypotheses.csv": text.getvalue(),
-        "nbest.jsonl": "".join(json.dumps(entry) + "\n" for entry in entries),
-        "decode.json": json.dumps(summary, indent=2) + "\n",
-    }
-    replace_texts(folder, texts)
+    write_decoded(folder, text.getvalue(), entries, summary)
 
 
 def _name(line: HeardLine, named: Sequence[str]) -> tuple[str, ...]:

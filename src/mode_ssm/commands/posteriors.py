@@ -2,17 +2,16 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from mode_ssm.commands.phonemes import refuse_others
-from mode_ssm.commands.word_results import best, in_order, print_summary, summarise, write_results
+from mode_ssm.commands.word_results import best, in_order, print_summary, summarise, write_decoded, write_results
 from mode_ssm.config import DecodeConfig, PosteriorsConfig, WordDecoder
 from mode_ssm.errors import InputError
-from mode_ssm.files import check_writable, replace_texts
+from mode_ssm.files import check_writable
 from mode_ssm.labels import Labels
 from mode_ssm.language.model import load_word_model
 from mode_ssm.language.pool import CTCWordPool
@@ -100,12 +99,7 @@ def _write_named(folder: Path, summary: dict[str, Any], results: Sequence[Found]
         }
         for found in results
     ]
-    texts = {
-        "hypotheses.csv": text.getvalue(),
-        "nbest.jsonl": "".join(json.dumps(entry) + "\n" for entry in entries),
-        "decode.json": json.dumps(summary, indent=2) + "\n",
-    }
-    replace_texts(folder, texts)
+    write_decoded(folder, text.getvalue(), entries, summary)
 
 
 def _id(trial: SpokenTrial) -> str:

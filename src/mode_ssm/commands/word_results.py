@@ -118,9 +118,18 @@ def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found
     Raises:
         InputError: when the folder cannot be written.
     """
+    write_decoded(folder, _table(results, labels), map(_nbest_entry, results), summary)
+
+
+def write_decoded(folder: Path, table: str, nbest: Iterable[dict[str, Any]], summary: dict[str, Any]) -> None:
+    """Write the three files of decoded trials, from whatever they were decoded: a CSV, an object a trial, a summary.
+
+    Raises:
+        InputError: when the folder cannot be written.
+    """
     texts = {
-        "hypotheses.csv": _table(results, labels),
-        "nbest.jsonl": "".join(json.dumps(_nbest_entry(found)) + "\n" for found in results),
+        "hypotheses.csv": table,
+        "nbest.jsonl": "".join(json.dumps(entry) + "\n" for entry in nbest),
         "decode.json": json.dumps(summary, indent=2) + "\n",
     }
     replace_texts(folder, texts)
