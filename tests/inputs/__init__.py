@@ -1,0 +1,1 @@
+"""Rows of tests/test_inputs_table.py, a module a group of kinds."""
