@@ -1,4 +1,4 @@
-"""Rows of untrained heads, links, text, dictionaries, disks without locks, locales, and what one second or machine does."""
+"""Rows of heads, links, text, dictionaries, disks without locks, locales, and what one second or machine does."""
 
 import errno
 import json
@@ -164,6 +164,7 @@ DICTIONARIES = [
 
 def no_locks(number: int) -> Callable[[Place], None]:
     def make(place: Place) -> None:
+        place.own("root")  # whose files are not open yet
         whole = files._open
 
         def opened(path: Path, **options: bool) -> h5py.File:
