@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ MOST_HOMOPHONES = 6  # of a node of its tree
 class FlashlightSearch:
     """One trial at a time, by the settings of our search."""
 
-    def __init__(self, model: WordModel, settings: WordSearchConfig) -> None:
+    def __init__(self, model: WordModel, arpa: Path, settings: WordSearchConfig) -> None:
         self._model, self._settings = model, settings
         labels = model.labels
         tree, alike = Trie(len(labels), labels.boundary), Counter[tuple[int, ...]]()
@@ -43,7 +44,7 @@ class FlashlightSearch:
             criterion_type=CriterionType.CTC,
         )
         with _silent_stderr():
-            self._lm = KenLM(str(model.arpa), Dictionary(list(model.words)))
+            self._lm = KenLM(str(arpa), Dictionary(list(model.words)))
         self._decoder = LexiconDecoder(options, tree, self._lm, labels.boundary, labels.blank, -1, [], False)
 
     def __call__(self, log_probs: np.ndarray) -> tuple[tuple[str, ...], float]:

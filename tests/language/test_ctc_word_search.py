@@ -188,13 +188,13 @@ def test_a_trial_too_short_for_a_word_is_the_empty_sentence(word_model: WordMode
     assert [hypothesis.words for hypothesis in found] == [()]
 
 
-def test_the_best_sentence_is_flashlights(word_model: WordModel) -> None:
+def test_the_best_sentence_is_flashlights(word_model: WordModel, lm_folder: Path) -> None:
     """A peer, with a beam so wide that it does not matter that the two count hypotheses differently."""
     pytest.importorskip("flashlight.lib.text", reason="flashlight-text is not installed")
     from words_flashlight import FlashlightSearch
 
     options = WordSearchConfig(1000, lm_weight=0.7, word_score=-0.4, silence_score=0.2, blank_penalty=0.3)
-    find, other = search(word_model, options, 1), FlashlightSearch(word_model, options)
+    find, other = search(word_model, options, 1), FlashlightSearch(word_model, lm_folder / "lm.arpa", options)
     for seed in range(40):
         log_probs = posteriors(25, seed)
         ((best, *_),) = find([log_probs])

@@ -1,67 +1,99 @@
-"""Words that become known while a language model is in use: names, say, or words that are about to be needed.
+"""Words and hot phrases that become known while a language model is in use: names, say, or what is about to be said.
 
 Neither the tree nor the n-gram model is built again: added words stand in a small tree beside the large one.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mode_ssm.errors import InputError
 from mode_ssm.language.lexicon import Pronunciation
 from mode_ssm.language.model import WordModel
-from mode_ssm.language.trie import PrefixTree, graft, grow_tree
+from mode_ssm.language.phrase_boosts import PhraseBoosts
+from mode_ssm.language.trie import PrefixTree, Spelling, graft, grow_tree, raise_best
+
+Phrases = Mapping[tuple[str, ...], float]
 
 
-def add_words(
-    model: WordModel, tree: PrefixTree, words: Mapping[str, Sequence[Pronunciation]], boost: float = 0.0
-) -> tuple[WordModel, PrefixTree]:
-    """The model and its tree with more words, or more pronunciations of words that they have.
+@dataclass(frozen=True)
+class Additions:
+    """What is added to a model."""
+
+    words: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)  # each with its pronunciations
+    phrases: Phrases = field(default_factory=dict)  # hot ones, with a boost in nats each, to which `lm_weight` applies
+
+
+def add_words(model: WordModel, tree: PrefixTree, additions: Additions) -> tuple[WordModel, PrefixTree]:
+    """The model and its tree with more words, or more pronunciations of words that they have, and with hot phrases.
+
+    Args:
+        model: stays as it is, as does the tree; it has no hot phrases yet.
+        tree: of the model's lexicon.
+        additions: see `extend_model`.
+
+    Raises:
+        InputError: as `extend_model`.
+    """
+    larger = extend_model(model, additions)
+    new = larger.spellings[len(model.spellings) :]
+    if new:
+        tree = graft(tree, grow_tree(new, larger.unigrams, model.labels))
+    hot = {word for phrase in additions.phrases for word in phrase[:1]}
+    places = {place for place, word in enumerate(larger.words) if word in hot}
+    found = [spelling for spelling in larger.spellings if spelling[0] in places] if places else []
+    return larger, raise_best(tree, found, larger.unigrams) if found else tree
+
+
+def extend_model(model: WordModel, additions: Additions) -> WordModel:
+    """The model alone, of which `build_tree` makes the tree anew.
 
     A word that the n-gram model lacks is worth, without context, as much as one of W equally likely words, W being the
     size of the lexicon: the probability of unknown words is shifted to that.
 
-    Args:
-        model: stays as it is, as does the tree.
-        tree: of the model's lexicon.
-        words: by name, each with its pronunciations in label ids; with none, a word of the lexicon keeps its own.
-        boost: nats that each of the words gets besides its n-gram score; `lm_weight` applies to both.
-
     Raises:
-        InputError: for a new word without a pronunciation, or a pronunciation that holds the blank or the boundary.
+        InputError: for a pronunciation that holds the blank or the boundary, a new word without one, or a phrase with a
+            word that is neither in the model nor added.
     """
     place = {name: index for index, name in enumerate(model.words)}
-    new = [name for name in words if name not in place]
+    new = [name for name in additions.words if name not in place]
     place |= {name: len(place) + n for n, name in enumerate(new)}
     numbers = np.concatenate([model.numbers, np.array([model.ngrams.index(name) for name in new], np.int64)])
     bonus = np.concatenate([model.bonuses, np.zeros(len(new))])
-    touched = np.array([place[name] for name in words], np.int64)
-    scores = model.ngrams.unigrams[numbers[touched]]
-    unknown = numbers[touched] == model.ngrams.unknown
-    bonus[touched] = boost + np.where(unknown, -np.log(len(model.words)) - scores, 0.0)
-    spellings = _spellings(model, words, place)
-    larger = replace(
+    touched = np.array([place[name] for name in additions.words], np.int64)
+    unknown = touched[numbers[touched] == model.ngrams.unknown]
+    bonus[unknown] = -np.log(len(model.words)) - model.ngrams.unigrams[model.ngrams.unknown]
+    return replace(
         model,
         words=(*model.words, *new),
-        spellings=(*model.spellings, *spellings),
+        spellings=(*model.spellings, *_new_spellings(model, additions, place)),
         numbers=numbers,
         bonus=bonus,
-        most=max(model.most, boost),
+        boosts=_boosts(additions.phrases, place),
     )
-    return larger, graft(tree, grow_tree(spellings, larger.unigrams, model.labels))
 
 
-def _spellings(
-    model: WordModel, words: Mapping[str, Sequence[Pronunciation]], place: Mapping[str, int]
-) -> list[tuple[int, tuple[int, ...]]]:
+def _new_spellings(model: WordModel, additions: Additions, place: Mapping[str, int]) -> list[Spelling]:
+    """Those that the model does not have."""
     boundary = model.labels.boundary
     assert boundary is not None
-    own = {place[name] for name, pronunciations in words.items() if not pronunciations}
-    found = [entry for entry in model.spellings if entry[0] in own] if own else []
+    touched = {place[name] for name in additions.words}
+    had = {entry for entry in model.spellings if entry[0] in touched} if touched else set()
+    known = {model.words[number] for number in touched if number < len(model.words)}
     silent = {model.labels.blank, boundary}
-    for name, pronunciations in words.items():
-        if any(not ids or silent & {*ids} for ids in pronunciations) or not (pronunciations or name in model.words):
+    found: dict[Spelling, None] = {}
+    for name, pronunciations in additions.words.items():
+        if any(not ids or silent & {*ids} for ids in pronunciations) or not (pronunciations or name in known):
             raise InputError(f"'{name}' cannot be added so; give a new word its phonemes, without blank and boundary.")
-        found += [(place[name], (*ids, boundary)) for ids in pronunciations]
-    return found
+        found |= dict.fromkeys((place[name], (*ids, boundary)) for ids in pronunciations)
+    return [entry for entry in found if entry not in had]
+
+
+def _boosts(phrases: Phrases, place: Mapping[str, int]) -> PhraseBoosts | None:
+    unknown = [word for phrase in phrases for word in phrase if word not in place]
+    if unknown:
+        raise InputError(f"'{unknown[0]}' of a hot phrase is not in the lexicon; add it with its phonemes.")
+    if not phrases:
+        return None
+    return PhraseBoosts({tuple(place[w] for w in phrase): boost for phrase, boost in phrases.items()}, len(place))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mode_ssm.language.confusion import ConfusionScores
 from mode_ssm.language.model import WordModel
+from mode_ssm.language.scores import WordScores
 from mode_ssm.language.segments import Flags, Floats, Ints, best_rows, expand, heads
 from mode_ssm.language.trie import ROOT, PrefixTree, build_tree
 
@@ -50,7 +51,7 @@ class _Beam:
     count: Ints  # of words
     history: Ints  # the place of the last word among all that ended
     key: NDArray[np.uint64]  # of the words so far
-    state: Ints  # of the n-gram model
+    state: Ints  # of the words' scores
 
     def __len__(self) -> int:
         return len(self.trial)
@@ -69,19 +70,19 @@ class ConfusionSearch:
     """Searches many trials at once; keeps nothing of them."""
 
     def __init__(self, model: WordModel, weights: ConfusionWeights) -> None:
-        self._model, self._weights = model, weights
+        self._scores, self._weights = WordScores(model), weights
         self._tree = build_tree(model)
 
     def __call__(self, trials: Sequence[ConfusionScores], nbest: int) -> list[list[HeardSentence]]:
         """The best sentences of each trial, best first; an empty list where no sentence is within the beam."""
-        return _Run(self._model, self._tree, self._weights, trials).search(nbest)
+        return _Run(self._scores, self._tree, self._weights, trials).search(nbest)
 
 
 class _Run:
     def __init__(
-        self, model: WordModel, tree: PrefixTree, weights: ConfusionWeights, trials: Sequence[ConfusionScores]
+        self, scores: WordScores, tree: PrefixTree, weights: ConfusionWeights, trials: Sequence[ConfusionScores]
     ) -> None:
-        self._model, self._tree, self._weights = model, tree, weights
+        self._scores, self._tree, self._weights = scores, tree, weights
         self._lengths = np.array([len(trial.added) for trial in trials])
         self._said = np.full((len(trials), int(self._lengths.max()), len(tree.labels)), -np.inf)
         self._added = np.full(self._said.shape[:2], -np.inf)
@@ -105,7 +106,7 @@ class _Run:
     def _begin(self) -> _Beam:
         trials = np.arange(len(self._lengths))
         zeros, nothing = np.zeros(len(trials)), np.zeros(len(trials), np.int64)
-        start = nothing + self._model.ngrams.start
+        start = nothing + self._scores.start
         return _Beam(trials, nothing + ROOT, zeros, zeros, nothing, nothing, nothing.astype(np.uint64), start)
 
     def _lose(self, beam: _Beam) -> _Beam:
@@ -156,7 +157,7 @@ class _Run:
         return kept
 
     def _end_words(self, beam: _Beam, words: Ints) -> None:
-        beam.state, gained = self._model.ngrams.score(beam.state, self._model.numbers[words])
+        beam.state, gained = self._scores.score(beam.state, words)
         beam.lm, beam.count, beam.node = beam.lm + gained, beam.count + 1, np.full(len(beam), ROOT)
         self._parents.append(beam.history)
         self._words.append(words)
@@ -180,7 +181,7 @@ class _Run:
 
     def _read(self, beam: _Beam, nbest: int) -> list[list[HeardSentence]]:
         beam = beam.take(beam.node == ROOT)
-        beam.lm = beam.lm + self._model.ngrams.finish(beam.state)
+        beam.lm = beam.lm + self._scores.finish(beam.state)
         total = self._total(beam)
         parents, words = np.concatenate(self._parents), np.concatenate(self._words)
         found: list[list[HeardSentence]] = [[] for _ in self._lengths]

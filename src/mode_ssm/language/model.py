@@ -13,6 +13,7 @@ from mode_ssm.labels import T15, Labels
 from mode_ssm.language.folder import ARPA, LEXICON, STORE
 from mode_ssm.language.lexicon import read_lexicon
 from mode_ssm.language.ngram_store import NGramStore, open_ngrams
+from mode_ssm.language.phrase_boosts import PhraseBoosts
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,8 @@ class WordModel:
     ngrams: NGramStore
     numbers: NDArray[np.int64]  # (W,) each word's number in the n-gram model, which may be that of <unk>
     labels: Labels = T15
-    arpa: Path | None = None  # what the n-gram model was read from
     bonus: NDArray[np.float64] | None = None  # (W,) nats on each n-gram score; None = 0
-    most: float = 0.0  # no word scores higher
+    boosts: PhraseBoosts | None = None  # of hot words and phrases
 
     @cached_property
     def bonuses(self) -> NDArray[np.float64]:
@@ -35,15 +35,21 @@ class WordModel:
 
     @cached_property
     def unigrams(self) -> NDArray[np.float64]:
-        """(W,) score of each word without context: its natural log-probability and its bonus."""
-        return self.ngrams.unigrams[self.numbers] + self.bonuses
+        """(W,) score of each word without context: its natural log-probability, its bonus and what it is boosted."""
+        scores = self.ngrams.unigrams[self.numbers] + self.bonuses
+        return scores if self.boosts is None else scores + self.boosts.first()
+
+    @property
+    def most(self) -> float:
+        """No word scores higher."""
+        return 0.0 if self.boosts is None else max(0.0, self.boosts.most)
 
     def start(self) -> int:
-        """State of the language model at the start of a sentence."""
+        """State of the n-gram model at the start of a sentence."""
         return self.ngrams.start
 
     def score(self, state: int, word: int) -> tuple[int, float]:
-        """State after a word, and the word's natural log-probability."""
+        """State of the n-gram model after a word, and the word's natural log-probability."""
         after, scores = self.ngrams.score([state], self.numbers[[word]])
         return int(after[0]), float(scores[0])
 
@@ -72,4 +78,4 @@ def load_word_model(folder: str | Path, labels: Labels = T15) -> WordModel:
     spellings = tuple(
         (index, (*ids, labels.boundary)) for index, variants in enumerate(lexicon.values()) for ids in variants
     )
-    return WordModel(tuple(lexicon), spellings, ngrams, numbers, labels, Path(folder) / ARPA)
+    return WordModel(tuple(lexicon), spellings, ngrams, numbers, labels)

@@ -3,14 +3,14 @@
 Words end at nodes; the word boundary that follows them is no node. A few words can be grafted beside a large tree.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mode_ssm.labels import Labels
 from mode_ssm.language.model import WordModel
-from mode_ssm.language.segments import Floats, Ints
+from mode_ssm.language.segments import Floats, Ints, expand
 
 ROOT = 0
 Spelling = tuple[int, tuple[int, ...]]  # a word's index, and its label ids with the boundary at the end
@@ -103,3 +103,16 @@ def graft(tree: PrefixTree, more: PrefixTree) -> PrefixTree:
         words=np.concatenate([tree.words, more.words]),
         labels=tree.labels,
     )
+
+
+def raise_best(tree: PrefixTree, spellings: Iterable[Spelling], unigrams: Floats) -> PrefixTree:
+    """The tree where words of it are worth more than before: their nodes know, so that a search looks ahead to them."""
+    best = tree.best.copy()
+    for word, ids in spellings:
+        nodes = np.zeros(1, np.int64)  # several where grafted branches stand side by side
+        for label in ids[:-1]:
+            _, places = expand(tree.first_child[nodes], tree.child_count[nodes])
+            children = tree.children[places]
+            nodes = children[tree.label[children] == label]
+            best[nodes] = np.maximum(best[nodes], unigrams[word])
+    return replace(tree, best=best)
