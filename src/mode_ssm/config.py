@@ -481,7 +481,7 @@ class WordSearchConfig:
 
     ctc_beam_size: int = setting(100, unit="hypotheses", low=1)
     rnnt_beam_size: int = setting(16, "rnnt, joint", unit="hypotheses", low=1)
-    merge: Merge = setting(Merge.max, "ctc: whether a sentence is worth its best path or all its paths together")
+    merge: Merge = setting(Merge.max, "whether a sentence is worth its best path or all its paths together")
     beam_threshold: float = setting(20.0, "below the best at which a hypothesis is dropped", unit="nats", low=0)
     label_threshold: float = setting(
         8.0, "rnnt, joint: below a frame's best symbol at which a label is not tried", unit="nats", low=0
@@ -495,6 +495,9 @@ class WordSearchConfig:
         0.2, "rnnt, joint: how much of the predictor's own language model is taken away", low=0
     )
     ctc_weight: float = setting(0.6, "joint: weight of the CTC log-probability beside the transducer's 1", low=0)
+    ctc_ahead_frames: int = setting(
+        4, "joint: CTC is heard this far beyond the transducer", unit="encoder frames", low=0
+    )
     max_labels_per_frame: int = setting(3, "rnnt, joint", low=1)
 
 

@@ -1,15 +1,12 @@
 """Any class may be the blank: with the classes renumbered every search finds the same, renumbered."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
 
 from mode_ssm.decoding.alignment import ctc_alignment
-from mode_ssm.decoding.beam import BeamOptions, transducer_beam
-from mode_ssm.decoding.ctc import CTCPrefixScorer, ctc_greedy
-from mode_ssm.decoding.guide import CTCGuide
+from mode_ssm.decoding.ctc import ctc_greedy
+from mode_ssm.decoding.ctc_prefixes import CTCPrefixes
 from mode_ssm.decoding.transducer import transducer_greedy
 from tests.decoding.tiny_transducer import TinyTransducer
 
@@ -39,15 +36,15 @@ def test_ctc_greedy(order: list[int]) -> None:
 @orders
 def test_ctc_prefix_probabilities(order: list[int]) -> None:
     scores = log_probs(6)
-    plain = CTCPrefixScorer(scores.numpy(), blank=0)
-    other = CTCPrefixScorer(renumber(scores, order).numpy(), blank=order[0])
-    states = plain.start(), other.start()
-    for label in (1, 1, 3):
-        expected, got = plain.scores(states[0]), other.scores(states[1])
-        np.testing.assert_allclose(got[order], expected, rtol=1e-12)
-        assert got[order[0]] == -math.inf
-        states = plain.extend(states[0], label), other.extend(states[1], order[label])
-        assert states[1].whole == pytest.approx(states[0].whole, rel=1e-12)
+    plain, other = (CTCPrefixes(1, CLASSES, blank, window=9) for blank in (0, order[0]))
+    for prefixes, frames in ((plain, scores), (other, renumber(scores, order))):
+        for frame in frames.numpy():
+            prefixes.hear(frame[None], np.ones(1, np.bool_), np.ones(1, np.bool_))
+    for row, label in enumerate((1, 1, 3)):
+        plain.grow(np.array([row]), np.array([label]))
+        other.grow(np.array([row]), np.array([order[label]]))
+    np.testing.assert_allclose(other.prefix, plain.prefix, rtol=1e-12)
+    np.testing.assert_allclose(other.whole, plain.whole, rtol=1e-12)
 
 
 @orders
@@ -70,21 +67,3 @@ def test_transducer_greedy(order: list[int]) -> None:
         assert other.labels == tuple(order[label] for label in one.labels)
         assert other.frames == one.frames
         assert other.score == pytest.approx(one.score, rel=1e-12)
-
-
-@orders
-def test_transducer_beam_with_all_that_it_adds(order: list[int]) -> None:
-    tiny = TinyTransducer(CLASSES, seed=5)
-    encoded, lengths, scores = tiny.encoded(2, 6), torch.tensor([6, 4]), log_probs(2, 6)
-    options = BeamOptions(6, 2, threshold=20.0, label_threshold=9.0, internal_lm_weight=0.3, blank_penalty=0.4)
-
-    def search(model: TinyTransducer, ctc: torch.Tensor) -> list[list[tuple[tuple[int, ...], float]]]:
-        guides = [CTCGuide(row.numpy()[:size], 0.5, model.blank) for row, size in zip(ctc, lengths, strict=True)]
-        found = transducer_beam(encoded, lengths, model.callables(), options, guides)
-        return [[(hypothesis.labels, hypothesis.score) for hypothesis in trial] for trial in found]
-
-    plain = search(tiny, scores)
-    for one, other in zip(plain, search(tiny.renumbered(order), renumber(scores, order)), strict=True):
-        assert [labels for labels, _ in other] == [tuple(order[label] for label in labels) for labels, _ in one]
-        assert [score for _, score in other] == pytest.approx([score for _, score in one], rel=1e-10)
-        assert len(one) > 1

@@ -5,10 +5,12 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mode_ssm.decoding.ctc import CTCPrefixScorer, ctc_greedy
+from mode_ssm.decoding.ctc import ctc_greedy
+from mode_ssm.decoding.ctc_prefixes import CTCPrefixes
+from tests.decoding.ctc_prefixes_of_whole_trials import CTCPrefixScorer
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
@@ -79,3 +81,54 @@ def test_a_certain_path_is_scored_without_nan() -> None:
     state = scorer.extend(scorer.extend(scorer.start(), 1), 2)
     assert state.whole == pytest.approx(0.0)
     assert scorer.scores(state)[1] < -900
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=3), st.lists(st.integers(1, 3), max_size=5), st.integers(0, 10_000)
+)
+def test_probabilities_that_grow_with_the_frames_are_those_of_the_trial_so_far(
+    sizes: list[int], labels: list[int], seed: int
+) -> None:
+    """A label is appended every second frame, to each trial's prefix; earlier prefixes stay."""
+    random = np.random.default_rng(seed)
+    trials = [log_softmax(random.normal(size=(size, 4)) * 2) for size in sizes]
+    prefixes = CTCPrefixes(len(trials), classes=4, blank=0, window=16)
+    rows, said = np.arange(len(trials)), []
+    for frame in range(max(sizes)):
+        emission = np.array([trial[min(frame, len(trial) - 1)] for trial in trials])
+        prefixes.hear(emission, frame < np.array(sizes), np.ones(len(prefixes), np.bool_))
+        if frame % 2 and len(said) < len(labels):
+            label = np.full(len(rows), labels[len(said)])
+            would_be = prefixes.extended(rows, label)
+            prefixes.grow(rows, label)
+            rows = np.arange(len(prefixes) - len(rows), len(prefixes))
+            said.append(labels[len(said)])
+            assert prefixes.prefix[rows] == pytest.approx(would_be)
+        for trial, row in zip(trials, rows.tolist(), strict=True):
+            scorer = CTCPrefixScorer(trial[: frame + 1], blank=0)
+            state = scorer.start()
+            for label_said in said:
+                state = scorer.extend(state, label_said) if np.isfinite(state.prefix) else state
+            if np.isfinite(state.prefix):
+                assert prefixes.prefix[row] == pytest.approx(state.prefix, abs=1e-9)
+                assert np.exp(prefixes.whole[row]) == pytest.approx(np.exp(state.whole), abs=1e-12)
+
+
+def test_a_prefix_keeps_its_probability_when_others_are_dropped() -> None:
+    log_probs = log_softmax(np.random.default_rng(1).normal(size=(8, 4)) * 2)
+    prefixes = CTCPrefixes(1, classes=4, blank=0, window=16)
+
+    def hear(frames: range) -> None:
+        for frame in frames:
+            prefixes.hear(log_probs[frame][None], np.ones(1, np.bool_), np.ones(len(prefixes), np.bool_))
+
+    hear(range(3))
+    prefixes.grow(np.array([0, 0, 0]), np.array([1, 2, 3]))
+    prefixes.grow(np.array([2]), np.array([2]))
+    prefixes.keep(np.array([0, 2, 4]))
+    hear(range(3, 8))
+    scorer = CTCPrefixScorer(log_probs, blank=0)
+    twice = scorer.extend(scorer.extend(scorer.start(), 2), 2)
+    assert prefixes.prefix[2] == pytest.approx(twice.prefix)
+    assert prefixes.whole[2] == pytest.approx(twice.whole)

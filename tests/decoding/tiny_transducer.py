@@ -61,8 +61,8 @@ class TinyTransducer:
         return sum(table[u, label] - np.logaddexp.reduce(table[u, 1:]) for u, label in enumerate(labels))
 
 
-def alignment_sum(table: np.ndarray, labels: tuple[int, ...], bound: int) -> float:
-    """log of the sum over alignments with at most `bound` labels a frame, each enumerated as counts per frame."""
+def alignments(table: np.ndarray, labels: tuple[int, ...], bound: int) -> list[float]:
+    """The score of each alignment with at most `bound` labels a frame, each enumerated as counts per frame."""
     frames = len(table)
     scores = []
     for counts in product(range(bound + 1), repeat=frames):
@@ -75,7 +75,15 @@ def alignment_sum(table: np.ndarray, labels: tuple[int, ...], bound: int) -> flo
                 u += 1
             score += table[frame, u, 0]
         scores.append(score)
-    return float(np.logaddexp.reduce(scores)) if scores else -np.inf
+    return scores
+
+
+def alignment_sum(table: np.ndarray, labels: tuple[int, ...], bound: int) -> float:
+    return float(np.logaddexp.reduce(alignments(table, labels, bound) or [-np.inf]))
+
+
+def alignment_best(table: np.ndarray, labels: tuple[int, ...], bound: int) -> float:
+    return max(alignments(table, labels, bound), default=-np.inf)
 
 
 def label_sequences(classes: int, longest: int) -> Iterator[tuple[int, ...]]:

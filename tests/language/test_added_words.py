@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.errors import InputError
@@ -15,8 +14,9 @@ from mode_ssm.language.confusion import ConfusionScores
 from mode_ssm.language.confusion_search import ConfusionSearch, ConfusionWeights
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.model import WordModel
-from mode_ssm.language.transducer_search import TransducerWordSearch
+from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.word_graph import word_graph
 from tests.decoding.tiny_transducer import TinyTransducer
 from tests.language.conftest import A, B
 from tests.language.paths import FULL, posteriors
@@ -63,10 +63,10 @@ def test_a_transducer_finds_them_too(word_model: WordModel, joint: bool) -> None
     model, tree = add_words(word_model, build_tree(word_model), Additions(NEW, PHRASES))
     settings = WordSearchConfig(**FULL, lm_weight=0.7, ctc_weight=0.5, max_labels_per_frame=2)
     tiny = TinyTransducer(len(T15), 5)
-    encoded = tiny.encoded(1, 4)
-    ctc = [np.log(np.random.default_rng(0).dirichlet(np.ones(len(T15)), size=4))] if joint else None
+    ctc = np.log(np.random.default_rng(0).dirichlet(np.ones(len(T15)), size=4))
+    trial = TransducerFrames(tiny.encoded(4), ctc)
     found, plain = (
-        TransducerWordSearch(model, tree, search, 10_000)(encoded, torch.tensor([4]), tiny.callables(), ctc)[0]
+        TransducerSearch(word_graph(model, tree, search), tiny.callables(), search, 10_000, joint=joint)([trial])[0]
         for search in (settings, replace(settings, lm_weight=0.0))
     )
     without = {h.words: h.score for h in plain if h.score > -1e3}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mode_ssm.config import Merge, WordSearchConfig
 from mode_ssm.labels import T15, Labels
-from mode_ssm.language import ctc_search
+from mode_ssm.language import word_stream
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import WordModel
@@ -139,7 +139,7 @@ def test_what_is_forgotten_on_the_way_is_not_needed(word_model: WordModel, monke
     trials = [posteriors(60, seed) for seed in range(3)]
     find = search(word_model, WordSearchConfig(), 5)
     whole = find(trials)
-    monkeypatch.setattr(ctc_search, "_TIDY_EVERY", 20)
+    monkeypatch.setattr(word_stream, "_TIDY_EVERY", 20)
     stream = find.begin(3)
     most = 0
     for frame in range(60):
@@ -147,7 +147,7 @@ def test_what_is_forgotten_on_the_way_is_not_needed(word_model: WordModel, monke
         most = max(most, len(stream.trace))
     assert stream.end() == whole
     never = find.begin(3)
-    monkeypatch.setattr(ctc_search, "_TIDY_EVERY", 10**9)
+    monkeypatch.setattr(word_stream, "_TIDY_EVERY", 10**9)
     never = find.begin(3)
     never.step(trials)
     assert most < len(never.trace)

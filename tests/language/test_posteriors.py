@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from mode_ssm.config import DataConfig
-from mode_ssm.decoding.beam import BeamOptions, transducer_beam
+from mode_ssm.decoding.transducer import TransducerCallables
 from mode_ssm.errors import InputError
 from mode_ssm.labels import Labels
+from mode_ssm.language.hypothesis import WordHypothesis
+from mode_ssm.language.transducer_search import TransducerFrames, label_search
 from mode_ssm.recognition.ensemble import Ensemble, average_log_probs, average_transducers, load_ensemble
 from mode_ssm.recognition.network import load_recogniser
 from tests.decoding.tiny_transducer import WIDTH, TinyTransducer
@@ -40,10 +43,15 @@ def test_two_transducers_side_by_side_give_the_mean_at_every_label_history() -> 
 def test_a_transducer_averaged_with_itself_searches_alike() -> None:
     tiny = TinyTransducer(5, seed=2)
     encoded, lengths = tiny.encoded(2, 6), torch.tensor([6, 4])
-    options = BeamOptions(beam_size=4, max_labels_per_frame=2, threshold=20.0)
-    alone = transducer_beam(encoded, lengths, tiny.callables(), options)
+    labels = Labels(("_", "a", "b", "c", "d"))
+
+    def search(model: TransducerCallables, frames: Tensor) -> list[list[WordHypothesis]]:
+        trials = [TransducerFrames(trial[:size]) for trial, size in zip(frames, lengths.tolist(), strict=True)]
+        return label_search(labels, model, 4, 2)(trials)
+
+    alone = search(tiny.callables(), encoded)
     twice = average_transducers([tiny.callables()] * 2, [WIDTH] * 2)
-    together = transducer_beam(torch.cat([encoded, encoded], dim=-1), lengths, twice, options)
+    together = search(twice, torch.cat([encoded, encoded], dim=-1))
     assert [[h.labels for h in trial] for trial in alone] == [[h.labels for h in trial] for trial in together]
 
 

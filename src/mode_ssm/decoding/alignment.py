@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mode_ssm.decoding.ctc import Floats
+from mode_ssm.decoding.ctc_prefixes import Floats
 from mode_ssm.errors import InputError
 
 _IMPOSSIBLE = -1e30  # stands for log 0 where a path may still have to go; minus infinity is for moves that are none

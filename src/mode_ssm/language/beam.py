@@ -1,22 +1,20 @@
 """The hypotheses of a word search, those of all its trials side by side in flat arrays.
 
-A hypothesis is a sequence of words and a way into the next one, that is a node of the lexicon's tree. Two with the same
-words and node are one; they are told apart by 64-bit hashes, of which a beam of 10,000 hypotheses has two equal ones by
-chance once in 10^11 frames.
+A hypothesis is a sequence of words and a way into the next one, that is a node of the lexicon's tree; for a transducer,
+its labels too. They are told apart by 64-bit hashes, of which a beam of 10,000 hypotheses has two equal ones by chance
+once in 10^11 frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mode_ssm.decoding.label_prefixes import GOLDEN, Hashes, append
 from mode_ssm.language.history import START
 from mode_ssm.language.segments import Flags, Floats, Ints
 from mode_ssm.language.trie import ROOT
-
-Hashes = NDArray[np.uint64]
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(slots=True)
@@ -26,18 +24,35 @@ class Beam:
     trial: Ints
     words: Hashes  # of the words that have ended
     node: Ints  # of the prefix tree
-    lm: Ints  # the n-gram model's state after the words
+    lm: Ints  # the state of the words' scores
     lm_score: Floats  # of the words that have ended, without weight
+
+    def __len__(self) -> int:
+        return len(self.trial)
+
+    def take(self, rows: Ints | Flags) -> Self:
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def join(cls, beams: Sequence[Self]) -> Self:
+        if len(beams) == 1:
+            return beams[0]
+        return cls(*(np.concatenate([getattr(beam, field.name) for beam in beams]) for field in fields(cls)))
+
+
+@dataclass(slots=True)
+class CTCBeam(Beam):
+    """Of a word and node, the paths that end in a blank apart from those that end in its last label."""
+
     in_blank: Floats  # best or summed score of the paths that end in a blank
     in_label: Floats  # of those that end in the last label
     blank_trace: Ints  # the last emission of the best path that ends in a blank
     label_trace: Ints
 
-    def __len__(self) -> int:
-        return len(self.trial)
-
-    def take(self, rows: Ints | Flags) -> "Beam":
-        return Beam(*(getattr(self, field.name)[rows] for field in fields(self)))
+    @property
+    def trace(self) -> Ints:
+        """(N,) the last emission of each hypothesis' best path."""
+        return np.where(self.in_blank >= self.in_label, self.blank_trace, self.label_trace)
 
     @property
     def key(self) -> Hashes:
@@ -45,34 +60,42 @@ class Beam:
         return prefix_key(self.words, self.node)
 
 
-def join(beams: list[Beam]) -> Beam:
-    return Beam(*(np.concatenate([getattr(beam, field.name) for beam in beams]) for field in fields(Beam)))
+@dataclass(slots=True)
+class TransducerBeam(Beam):
+    """Of words, node and labels, all alignments."""
+
+    prefix: Ints  # the row of the labels among `LabelPrefixes`
+    score: Floats  # best or summed score of the alignments, without CTC's
+    trace: Ints  # the last emission of the best one
+
+    @property
+    def key(self) -> Hashes:
+        """(N,) equal where words, node and labels are."""
+        return prefix_key(append(self.words, self.prefix), self.node)
 
 
-def first_beam(trials: int, lm: int) -> Beam:
-    """One hypothesis a trial: nothing said yet."""
-    zeros = np.zeros(trials)
+def _first(trials: int, lm: int) -> tuple[Ints, Hashes, Ints, Ints, Floats]:
     nothing = np.zeros(trials, np.int64)
-    return Beam(
-        trial=np.arange(trials),
-        words=np.full(trials, _GOLDEN),
-        node=nothing + ROOT,
-        lm=nothing + lm,
-        lm_score=zeros.copy(),
-        in_blank=zeros - np.inf,
-        in_label=zeros.copy(),
-        blank_trace=nothing + START,
-        label_trace=nothing + START,
+    return np.arange(trials), np.full(trials, GOLDEN), nothing + ROOT, nothing + lm, np.zeros(trials)
+
+
+def first_ctc_beam(trials: int, lm: int) -> CTCBeam:
+    """One hypothesis a trial: nothing said yet."""
+    zeros, start = np.zeros(trials), np.full(trials, START)
+    return CTCBeam(*_first(trials, lm), in_blank=zeros - np.inf, in_label=zeros, blank_trace=start, label_trace=start)
+
+
+def first_transducer_beam(trials: int, lm: int) -> TransducerBeam:
+    """One hypothesis a trial: nothing said yet."""
+    return TransducerBeam(
+        *_first(trials, lm), prefix=np.arange(trials), score=np.zeros(trials), trace=np.full(trials, START)
     )
 
 
-def prefix_key(words: Hashes, node: Ints) -> Hashes:
-    return np.asarray(words + node.astype(np.uint64) * _GOLDEN)
-
-
 def append_word(words: Hashes, word: Ints) -> Hashes:
-    """The hash of word sequences with one word more (splitmix64; Steele et al. 2014)."""
-    mixed = words * np.uint64(5) + (word + 1).astype(np.uint64) * _GOLDEN
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+    """The hash of word sequences with one word more."""
+    return append(words, word)
+
+
+def prefix_key(words: Hashes, node: Ints) -> Hashes:
+    return np.asarray(words + node.astype(np.uint64) * GOLDEN)

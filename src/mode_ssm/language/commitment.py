@@ -31,7 +31,7 @@ class CommittingStream:
 
     def __init__(self, search: CTCWordSearch, lag_frames: int | None = None) -> None:
         self._stream = search.begin()
-        self._names = search.scores.names
+        self._names = search.graph.scores.names
         self._lag = np.inf if lag_frames is None else lag_frames
         self._committed: list[int] = []  # words
 

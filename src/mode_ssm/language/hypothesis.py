@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from mode_ssm.config import Merge
 from mode_ssm.language.history import NO_WORD
 from mode_ssm.language.segments import Ints
 
@@ -33,10 +36,16 @@ def read_hypothesis(path: Ints, score: float, lm: float, names: Sequence[str], b
     return WordHypothesis(tuple(words), float(score), float(lm), tuple(path[:, 0].tolist()), tuple(spans))
 
 
-def best_per_sentence(found: Iterable[WordHypothesis], nbest: int) -> list[WordHypothesis]:
-    """The best `nbest` sentences, each once, best first; equal scores in alphabetical order."""
+def best_per_sentence(found: Iterable[WordHypothesis], nbest: int, merge: Merge = Merge.max) -> list[WordHypothesis]:
+    """The best `nbest` sentences, each once, best first; equal scores in alphabetical order.
+
+    What is said alike, by other pronunciations for one, has the score of the best or of all together.
+    """
     ranked = sorted(found, key=lambda hypothesis: (-hypothesis.score, hypothesis.words))
-    first: dict[tuple[str, ...], WordHypothesis] = {}
+    alike: dict[tuple[str, ...], list[WordHypothesis]] = {}
     for hypothesis in ranked:
-        first.setdefault(hypothesis.words, hypothesis)
-    return list(first.values())[:nbest]
+        alike.setdefault(hypothesis.words, []).append(hypothesis)
+    if merge is Merge.max:
+        return [best for best, *_ in alike.values()][:nbest]
+    summed = [same[0]._replace(score=float(np.logaddexp.reduce([h.score for h in same]))) for same in alike.values()]
+    return sorted(summed, key=lambda hypothesis: (-hypothesis.score, hypothesis.words))[:nbest]

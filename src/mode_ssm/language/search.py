@@ -3,17 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import torch
-from torch.nn.utils.rnn import pad_sequence
-
 from mode_ssm.config import WordDecoder, WordSearchConfig
 from mode_ssm.decoding.transducer import TransducerCallables
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.pool import CTCWordPool
 from mode_ssm.language.spoken import SpokenTrial
-from mode_ssm.language.transducer_search import TransducerWordSearch
+from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import PrefixTree
+from mode_ssm.language.word_graph import word_graph
 
 
 class Found(NamedTuple):
@@ -37,9 +35,8 @@ def search_transducer(
     nbest: int,
 ) -> Iterator[Found]:
     """Search the transducer, with the CTC head's prefix scores where the decoder is joint."""
-    search = TransducerWordSearch(model, tree, settings, nbest)
+    search = TransducerSearch(
+        word_graph(model, tree, settings), transducer, settings, nbest, joint=decoder is WordDecoder.joint
+    )
     for trials in batches:
-        encoded = pad_sequence([trial.encoded for trial in trials], batch_first=True)
-        lengths = torch.tensor([len(trial.encoded) for trial in trials])
-        ctc = [trial.ctc for trial in trials] if decoder is WordDecoder.joint else None
-        yield from map(Found, trials, search(encoded, lengths, transducer, ctc))
+        yield from map(Found, trials, search([TransducerFrames(trial.encoded, trial.ctc) for trial in trials]))

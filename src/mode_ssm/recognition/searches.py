@@ -1,6 +1,5 @@
 """A trained network to label sequences: the bridge from batches to the searches of `decoding`."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +8,9 @@ from torch import Tensor
 from mode_ssm.batch import Batch
 from mode_ssm.config import Decoder
 from mode_ssm.decoding.alignment import ctc_alignment, rnnt_alignment
-from mode_ssm.decoding.beam import BeamOptions, transducer_beam
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.decoding.transducer import TransducerCallables, transducer_greedy
+from mode_ssm.language.transducer_search import TransducerFrames, label_search
 from mode_ssm.models.model import Encoded, ModeSSM
 
 
@@ -36,8 +35,10 @@ def recognise(model: ModeSSM, encoded: Encoded, decoder: Decoder, options: Searc
     if options.beam_size == 1:
         greedy = transducer_greedy(projected, encoded.lengths, search, options.max_labels_per_frame)
         return [list(hypothesis.labels) for hypothesis in greedy]
-    beam = BeamOptions(options.beam_size, options.max_labels_per_frame, threshold=math.inf)
-    return [list(best.labels) for best, *_ in transducer_beam(projected, encoded.lengths, search, beam)]
+    found = label_search(model.labels, search, options.beam_size, options.max_labels_per_frame)(
+        [TransducerFrames(frames[:size]) for frames, size in zip(projected, encoded.lengths.tolist(), strict=True)]
+    )
+    return [list(best.labels) for best, *_ in found]
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from mode_ssm.config import Decoder as Head
@@ -10,8 +9,9 @@ from mode_ssm.config import WordSearchConfig
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import load_word_model
-from mode_ssm.language.transducer_search import TransducerWordSearch
+from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.word_graph import word_graph
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.searches import transducer_callables
 
@@ -27,8 +27,9 @@ def word_search(network: ModeSSM, lm: str, head: Head) -> Callable[[Tensor], tup
     if head is Head.ctc:
         ctc = CTCWordSearch(model, tree, settings, nbest=1)
         return lambda log_probs: _best(ctc([log_probs.float().cpu().numpy()])[0])
-    transducer, callables = TransducerWordSearch(model, tree, settings, nbest=1), transducer_callables(network)
-    return lambda projected: _best(transducer(projected[None], torch.tensor([len(projected)]), callables)[0])
+    graph, callables = word_graph(model, tree, settings), transducer_callables(network)
+    transducer = TransducerSearch(graph, callables, settings, nbest=1)
+    return lambda projected: _best(transducer([TransducerFrames(projected)])[0])
 
 
 def _best(found: list[WordHypothesis]) -> tuple[str, ...]:
