@@ -30,8 +30,9 @@ from mode_ssm.labels import T15
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.lexicon import read_lexicon
 from mode_ssm.language.model import WordModel, load_word_model
-from mode_ssm.language.transducer_search import TransducerWordSearch
+from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.word_graph import word_graph
 from mode_ssm.scoring import edit_counts, total
 
 RESULT = Path(__file__).parent / "results" / "words.json"
@@ -83,13 +84,9 @@ def search(decoder: str, model: WordModel, tree: Any, scores: list[np.ndarray]) 
     if decoder == "ctc":
         find = CTCWordSearch(model, tree, settings, nbest=1)
         return [list(found.words) for found, *_ in find(scores)]
-    joint = TransducerWordSearch(model, tree, settings, nbest=1)
-    result = []
-    for trial in scores:
-        ctc = [trial] if decoder == "joint" else None
-        (found,) = joint(torch.from_numpy(trial)[None], torch.tensor([len(trial)]), stand_in(), ctc)
-        result.append(list(found[0].words))
-    return result
+    joint = decoder == "joint"
+    search = TransducerSearch(word_graph(model, tree, settings), stand_in(), settings, nbest=1, joint=joint)
+    return [list(search([TransducerFrames(torch.from_numpy(trial), trial)])[0][0].words) for trial in scores]
 
 
 def greedy_per(model: WordModel, said: list[list[int]], scores: list[np.ndarray]) -> float:
