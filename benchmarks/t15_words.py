@@ -166,7 +166,7 @@ def table(figures: dict[str, Any]) -> str:
         "|---|--:|--:|--:|--:|",
     ]
     for name, group in figures["phonemes"].items():
-        cells = " | ".join(f"{100 * group[key]:.2f}" for key in ("wer", "oracle_wer", "oov"))
+        cells = " | ".join(f"{100 * group[key]:.2f}" for key in ("wer", "oracle_wer", "oov_rate"))
         lines.append(f"| {name} | {group['trials']} | {cells} |")
     lines += [
         "",

@@ -114,6 +114,28 @@ def test_words_are_those_of_decode(trained, decoder, head):
         assert " ".join(said.words) == rows[trial.key.session, str(trial.key.number)]
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_words_and_hot_words_of_a_call(trained, decoder, head, capsys):
+    lm, data = trained / "lm", trained / "data"
+    if not lm.exists():
+        command("lm", "build", f"out={lm}", "transcripts=true", f"data.data_root={data}", f"data.cache_dir={trained}")
+    dataset = load_recogniser(str(trained / "causal")).open(small_config(data, trained / "causal").data, "val")
+    trials = [dataset[place].features for place in range(len(dataset))]
+    before = decoder.transcribe(trials, head=head, lm=lm)
+    hot = decoder.transcribe(trials, head=head, lm=lm, words={"Zyx": "AH"}, hotwords={"zyx": 60.0})
+    assert any("zyx" in said.words for said in hot)
+    assert not any("zyx" in said.words for said in before)
+    assert decoder.transcribe(trials, head=head, lm=lm) == before
+    capsys.readouterr()
+    for _ in range(2):
+        decoder.transcribe(trials[:1], head=head, lm=lm, words=["Blorp"], hotwords=["blorp zyxt"])
+    assert capsys.readouterr().out.count("'blorp' is a guess") <= 1
+    with pytest.raises(InputError, match="give lm=FOLDER too"):
+        decoder.transcribe(trials[0], head=head, hotwords=["zyx"])
+    with pytest.raises(InputError, match="'New York' is 2 words"):
+        decoder.transcribe(trials[0], head=head, lm=lm, words=["New York"])
+
+
 def command(*words: str) -> None:
     with pytest.raises(SystemExit) as end:
         main(list(words))

@@ -28,6 +28,7 @@ from mode_ssm.config import (
     SubmitConfig,
     TrainConfig,
     TuneConfig,
+    WordsConfig,
 )
 from mode_ssm.errors import InputError
 from mode_ssm.settings import read_settings
@@ -81,6 +82,13 @@ LM_COMMANDS = {
 }
 
 
+WORDS_COMMANDS = {  # name: function of commands.words, what for
+    "add": ("add", "add words; phonemes after a word are its pronunciation, else it is guessed and said"),
+    "list": ("show", "print the words, or those named, with their phonemes"),
+    "remove": ("remove", "take words out"),
+}
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; {self.prog} --help tells how it is used.")
@@ -114,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     lm_commands = lm.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     for name, command in LM_COMMANDS.items():
         _add_command(lm_commands, name, command)
+    _add_words(commands)
     _add_report(commands)
     _add_combine(commands)
     score = commands.add_parser("score", help="print the error rate between two columns of a CSV as JSON")
@@ -136,6 +145,22 @@ def _add_command(commands: "argparse._SubParsersAction[Any]", name: str, command
     alone = f"; a path alone is {command.path}" if command.path else ""
     entry.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=f"settings, listed below{alone}")
     entry.set_defaults(run=_with_settings(command))
+
+
+def _add_words(commands: "argparse._SubParsersAction[Any]") -> None:
+    words = commands.add_parser("words", help="keep a file of words that decode takes besides those of its lm")
+    entries = words.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    for name, (function, purpose) in WORDS_COMMANDS.items():
+        entry = entries.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose[0].upper()}{purpose[1:]}. For instance: mode-ssm words add file=names.txt Kaja "
+            "K AY AH Zoltan lm=LM; then mode-ssm decode RUN lm=LM search.words=names.txt.",
+            epilog=settings_help(WordsConfig),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        entry.add_argument("words", nargs="*", metavar="WORD", help="words, and settings as KEY=VALUE, listed below")
+        entry.set_defaults(run=_words(function))
 
 
 def _add_report(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -203,6 +228,15 @@ def _report(options: argparse.Namespace) -> None:
     if not runs:
         raise InputError("report needs a run folder that `mode-ssm train` wrote; name one, or several to compare.")
     print(f"Written: {report(runs, read_settings(ReportConfig, settings))}")
+
+
+def _words(function: str) -> Callable[[argparse.Namespace], None]:
+    def run(options: argparse.Namespace) -> None:
+        words = [word for word in options.words if "=" not in word]
+        settings = [word for word in options.words if "=" in word]
+        getattr(import_module("mode_ssm.commands.words"), function)(words, read_settings(WordsConfig, settings))
+
+    return run
 
 
 def _combine(options: argparse.Namespace) -> None:

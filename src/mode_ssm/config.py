@@ -499,6 +499,17 @@ class WordSearchConfig:
         4, "joint: CTC is heard this far beyond the transducer", unit="encoder frames", low=0
     )
     max_labels_per_frame: int = setting(3, "rnnt, joint", low=1)
+    words: str | None = setting(
+        None,
+        "a file of words besides those of the lm, as mode-ssm words add writes; alone on a line = guessed",
+        path=True,
+    )
+    hotwords: str | None = setting(
+        None, "a file of words or phrases to expect, one a line, perhaps with a boost after it", path=True
+    )
+    hotword_boost: float = setting(
+        5.0, "of a hot word or phrase without its own; lm_weight applies", unit="nats", low=-100, high=100
+    )
 
 
 @dataclass
@@ -532,7 +543,7 @@ class DecodeConfig:
     )
     labels: str | None = setting(
         None,
-        "the order of another decoder's classes: a YAML file, t15, or nejm (blank, silence, 39 phonemes)",
+        "another decoder's: a YAML file or t15; posteriors, whose order they say, also nejm (blank, silence, phonemes)",
         path=True,
     )
     confusions: str | None = setting(None, "phonemes: what mode-ssm tune phonemes=FILE wrote", path=True)
@@ -578,6 +589,7 @@ class TuneConfig:
     phonemes: str | None = setting(
         None, "instead: labelled n-best phoneme strings, whose confusions are learnt with the weights", path=True
     )
+    labels: str | None = setting(None, "phonemes: their labels, a YAML file or t15; null = t15", path=True)
     out: str | None = setting(None, "phonemes: the file to write", path=True)
     confusion_search: ConfusionSearchConfig = field(default_factory=ConfusionSearchConfig)  # phonemes
     ensemble: str | None = setting(None, "as for decode", path=True)
@@ -591,6 +603,16 @@ class TuneConfig:
     seed: int = setting(0, low=0)
     batch_size: int = setting(16, unit="trials", low=1)
     decode_workers: int = setting(0, "ctc: that search; 0 = this one", unit="processes", low=0)
+
+
+@dataclass(kw_only=True)
+class WordsConfig:
+    """`mode-ssm words add | list | remove WORD ...`."""
+
+    file: str = required("the words, in CMU format: decode search.words=FILE uses it", path=True)
+    lm: str | None = setting(None, "add: a folder from whose lexicon guesses are learnt; null = lexicon", path=True)
+    lexicon: str | None = setting(None, "add: a dictionary for it in CMU format; null = rules", path=True)
+    labels: str = setting("t15", "the set of labels: a YAML file, or t15", path=True)
 
 
 @dataclass(kw_only=True)

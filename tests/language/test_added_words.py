@@ -9,11 +9,11 @@ import pytest
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15
-from mode_ssm.language.added_words import Additions, Phrases, add_words, extend_model
+from mode_ssm.language.added_words import add_words, extend_model
 from mode_ssm.language.confusion import ConfusionScores
 from mode_ssm.language.confusion_search import ConfusionSearch, ConfusionWeights
 from mode_ssm.language.ctc_search import CTCWordSearch
-from mode_ssm.language.model import WordModel
+from mode_ssm.language.model import Additions, WordModel
 from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.word_graph import word_graph
@@ -40,7 +40,9 @@ def boost_of(words: tuple[str, ...]) -> float:
 
 @pytest.mark.parametrize("phrases", [{}, PHRASES])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_full_search_with_additions_is_exhaustive(word_model: WordModel, phrases: Phrases, seed: int) -> None:
+def test_a_full_search_with_additions_is_exhaustive(
+    word_model: WordModel, phrases: dict[tuple[str, ...], float], seed: int
+) -> None:
     model, tree = add_words(word_model, build_tree(word_model), Additions(NEW, phrases))
     log_probs = posteriors(6, seed)
     expected = enumerate_paths(model, log_probs, OPTIONS)  # which know no bonus and no phrase

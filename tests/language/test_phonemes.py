@@ -112,7 +112,7 @@ def test_words_are_better_than_those_looked_up(
     greedy = total(edit_counts(s, looked_up(e["nbest"][0]["phonemes"])) for s, e in zip(said, unseen, strict=True)).rate
     summary = json.loads((out / "decode.json").read_text())
     assert summary["wer"] == wer < greedy / 2
-    assert (summary["trials"], summary["oov"]) == (20, 0.0)
+    assert (summary["trials"], summary["oov_rate"]) == (20, 0.0)
     assert summary["oracle_wer"] <= wer
     assert f"{100 * wer:.2f}" in capsys.readouterr().out
     nbest = [json.loads(line) for line in (out / "nbest.jsonl").read_text().splitlines()]
@@ -182,3 +182,47 @@ def test_a_file_without_its_weights_is_refused(
     (tmp_path / "kept.json").write_text(json.dumps(kept))
     words = (f"phonemes={path}", f"lm={lm}", f"confusions={tmp_path / 'kept.json'}", f"output_dir={tmp_path / 'out'}")
     assert "weights" in refused(capsys, "decode", *words)
+
+
+def test_strings_of_other_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same strings in letters that stand for phonemes, in another order, say the same words."""
+    symbols = ["/", *(f"s{number}" for number in reversed(range(1, 40))), "_"]
+    letter = {T15.symbols[number]: f"s{number}" for number in range(1, 40)} | {"|": "/"}
+
+    def written(phonemes: str) -> str:
+        return " ".join(letter[symbol] for symbol in phonemes.split())
+
+    labels = tmp_path / "labels.yaml"
+    labels.write_text(json.dumps({"symbols": symbols, "blank": "_", "boundary": "/"}))
+    lm = tmp_path / "lm"
+    lm.mkdir()
+    (lm / "lexicon.txt").write_text("".join(f"{word}  {written(said)}\n" for word, said in SPELLED.items()))
+    write_arpa([pattern.split() for pattern in PATTERNS], frozenset(SPELLED), 3, lm / "lm.arpa")
+    entries = lines(5, 30)
+    for entry in entries:
+        for one in entry["nbest"]:
+            one["phonemes"] = written(one["phonemes"])
+    path, out = write(tmp_path / "lines.jsonl", entries), tmp_path / "out"
+    kept, given = tmp_path / "kept.json", (f"lm={lm}", f"labels={labels}")
+    run("tune", f"phonemes={path}", *given, f"out={kept}")
+    run("decode", f"phonemes={path}", *given, f"confusions={kept}", f"output_dir={out}")
+    assert json.loads((out / "decode.json").read_text())["wer"] < 0.1
+    first, *_ = csv.DictReader((out / "hypotheses.csv").read_text().splitlines())
+    assert first["predicted_phonemes"] == " ".join(f"{written(SPELLED[word])} /" for word in first["words"].split())
+    capsys.readouterr()
+    error = refused(capsys, "decode", f"phonemes={path}", f"lm={lm}", f"confusions={kept}", f"output_dir={out}")
+    assert "line 1: 's" in error
+    assert "is none of the 40 labels, such as AA AE AH" in error
+    labels.write_text(json.dumps({"symbols": symbols, "blank": "_"}))
+    assert "have no word boundary" in refused(capsys, "tune", f"phonemes={path}", *given, f"out={kept}")
+
+
+def test_hot_words_are_found_in_strings(lm: str, learnt: str, tmp_path: Path) -> None:
+    heard = {"id": 1, "nbest": [{"score": 0.0, "phonemes": "W IY | W AA N T | Z AO R P |"}]}
+    path, out, hot = write(tmp_path / "lines.jsonl", [heard]), tmp_path / "out", tmp_path / "hot.txt"
+    hot.write_text("want zorp 6\n")
+    given = (f"phonemes={path}", f"lm={lm}", f"confusions={learnt}", f"output_dir={out}")
+    run("decode", *given)
+    assert "zorp" not in (out / "hypotheses.csv").read_text()
+    run("decode", *given, f"search.hotwords={hot}")
+    assert "we want zorp" in (out / "hypotheses.csv").read_text()

@@ -11,11 +11,12 @@ from mode_ssm.commands.word_results import in_order, print_summary, summarise, w
 from mode_ssm.config import DecodeConfig, WordDecoder
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable
-from mode_ssm.language.model import WordModel, load_word_model
+from mode_ssm.language.model import WordModel
 from mode_ssm.language.pool import CTCWordPool
 from mode_ssm.language.rescore import load_scorer, rescore
 from mode_ssm.language.search import Found, search_ctc, search_transducer
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_weights, decoding_folder
 from mode_ssm.recognition.ensemble import Ensemble, load_ensemble
 
@@ -35,11 +36,13 @@ def decode(config: DecodeConfig) -> None:
     if config.checkpoint is None:
         raise InputError("decode needs what to decode; give checkpoint=RUN, posteriors=FILE or phonemes=FILE.")
     if config.confusions is not None or config.labels is not None:
-        raise InputError("confusions=FILE is for phonemes=FILE, and labels for posteriors=FILE; leave them out.")
+        raise InputError(
+            "confusions=FILE is for phonemes=FILE, and labels for posteriors=FILE and phonemes=FILE; leave them out."
+        )
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
     checkpoint = ensemble.recognisers[0].checkpoint
-    model = load_word_model(config.lm, checkpoint.labels)
+    model = load_words(config.lm, checkpoint.labels, config.search)
     search = choose_weights(config.weights, config.search, checkpoint.path, config.decoder, config.lm)
     config = replace(config, search=search)
     scorer = load_scorer(config.rescore) if config.rescore.model is not None else None

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mode_ssm.config import DecodeConfig, TuneConfig
 from mode_ssm.data import spread
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable
-from mode_ssm.labels import T15
+from mode_ssm.labels import Labels, labels_of
 from mode_ssm.language.decoded_files import KEYS, HeardLine, read_heard
 from mode_ssm.language.heard_words import (
     Heard,
@@ -27,11 +27,12 @@ from mode_ssm.language.heard_words import (
     words_said,
     write_heard,
 )
-from mode_ssm.language.model import WordModel, load_word_model
+from mode_ssm.language.model import WordModel
+from mode_ssm.language.vocabulary import load_words
 from mode_ssm.scoring import total
 
-_DECODE = {"phonemes", "confusions", "confusion_search", "lm", "nbest", "output_dir"}
-_TUNE = {"phonemes", "out", "confusion_search", "lm", "max_sentences"}
+_DECODE = {"phonemes", "labels", "confusions", "confusion_search", "lm", "nbest", "output_dir"}
+_TUNE = {"phonemes", "labels", "out", "confusion_search", "lm", "max_sentences"}
 
 
 def decode_phonemes(config: DecodeConfig) -> None:
@@ -47,9 +48,10 @@ def decode_phonemes(config: DecodeConfig) -> None:
         )
     if config.output_dir is None:
         raise InputError("decode phonemes=FILE has no run folder to write to; give output_dir=FOLDER.")
-    lines = read_heard(config.phonemes or "", T15)
-    words = load_word_model(config.lm)
-    model, settings = read_heard_model(Path(config.confusions), T15)
+    labels = labels_of_strings(config.labels)
+    lines = read_heard(config.phonemes or "", labels)
+    words = load_words(config.lm, labels, config.search)
+    model, settings = read_heard_model(Path(config.confusions), labels)
     check_writable(Path(config.output_dir))
     results = find_words(lines, model, words, settings, config.confusion_search, config.nbest)
     summary: dict[str, Any] = {
@@ -74,16 +76,29 @@ def tune_phonemes(config: TuneConfig) -> None:
     refuse_others(config, _TUNE, "phonemes")
     if config.out is None:
         raise InputError("tune phonemes=FILE has no run folder to write to; give out=FILE.json.")
-    labelled = [line for line in read_heard(config.phonemes or "", T15) if line.sentence is not None]
+    labels = labels_of_strings(config.labels)
+    labelled = [line for line in read_heard(config.phonemes or "", labels) if line.sentence is not None]
     lines = spread(labelled, config.max_sentences)
-    words = load_word_model(config.lm)
+    words = load_words(config.lm, labels, config.search)
     check_writable(Path(config.out).parent)
     learnt = learn(lines, words, config.confusion_search)
-    write_heard(Path(config.out), learnt, T15)
+    write_heard(Path(config.out), learnt, labels)
     _print_rates(rates(learnt.halves, words), f"Words of {len(lines)} trials, each half by what the other taught")
     found = learnt.settings
     print(f"Learnt on all: lm_weight {found.lm_weight:.2f}, word_score {found.word_score:.2f}, and the confusions.")
     print(f"Kept in {config.out}; use them by mode-ssm decode phonemes=FILE confusions={config.out}.")
+
+
+def labels_of_strings(given: str | None) -> Labels:
+    """The labels of phoneme strings: T15's, unless a file says others.
+
+    Raises:
+        InputError: where there is no such file, or words have no boundary in its labels.
+    """
+    labels = labels_of(Path(), given or "t15")
+    if labels.boundary is None:
+        raise InputError(f"labels={given} have no word boundary, by which words are found; give labels that have one.")
+    return labels
 
 
 def refuse_others(config: DecodeConfig | TuneConfig, used: set[str], source: str) -> None:
@@ -93,6 +108,11 @@ def refuse_others(config: DecodeConfig | TuneConfig, used: set[str], source: str
         InputError: where one is given.
     """
     usual = type(config)(lm=config.lm)
+    if source == "phonemes":
+        given = config.search
+        usual.search = replace(
+            usual.search, words=given.words, hotwords=given.hotwords, hotword_boost=given.hotword_boost
+        )
     others = [f.name for f in fields(config) if getattr(config, f.name) != getattr(usual, f.name)]
     idle = [name for name in others if name not in used]
     if idle:
@@ -113,7 +133,7 @@ def rates(results: Sequence[Heard], words: WordModel) -> dict[str, Any]:
         "word_edits": pooled.edits,
         "reference_words": pooled.reference_length,
         "oracle_wer": total(oracle_errors_of(heard, words) for heard in labelled).rate,
-        "oov": sum(word not in known for word in said) / max(len(said), 1),
+        "oov_rate": sum(word not in known for word in said) / max(len(said), 1),
     }
 
 
@@ -122,7 +142,7 @@ def _print_rates(summary: dict[str, Any], title: str) -> None:
     table.columns[1].justify = "right"
     table.add_row("word error rate", f"{100 * summary['wer']:.2f}")
     table.add_row("of the best of the n-best (oracle)", f"{100 * summary['oracle_wer']:.2f}")
-    table.add_row("words outside the lexicon (OOV)", f"{100 * summary['oov']:.2f}")
+    table.add_row("words outside the lexicon (OOV)", f"{100 * summary['oov_rate']:.2f}")
     Console().print(table)
 
 
@@ -137,8 +157,8 @@ def _write(folder: Path, summary: dict[str, Any], results: Sequence[Heard], word
         usual.setdefault(word, spelling)
     for line, found in results:
         best = found[0].words if found else ()
-        spelt = T15.text(label for word in best for label in usual[word])
-        row = (line.sentence or "", _text(best, words), T15.text(line.phonemes or ()), spelt)
+        spelt = words.labels.text(label for word in best for label in usual[word])
+        row = (line.sentence or "", _text(best, words), words.labels.text(line.phonemes or ()), spelt)
         writer.writerow([*_name(line, named), *row])
         nbest = [{"words": _text(s.words, words), "score": round(s.score, 4), "ngram": round(s.lm, 4)} for s in found]
         entries.append({**dict(zip(named, _name(line, named), strict=True)), "nbest": nbest})

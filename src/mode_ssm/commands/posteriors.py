@@ -13,11 +13,11 @@ from mode_ssm.config import DecodeConfig, PosteriorsConfig, WordDecoder
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable
 from mode_ssm.labels import Labels
-from mode_ssm.language.model import load_word_model
 from mode_ssm.language.pool import CTCWordPool
 from mode_ssm.language.posterior_files import Posteriors, read_posteriors, write_posteriors
 from mode_ssm.language.search import Found, search_ctc
 from mode_ssm.language.spoken import SpokenTrial
+from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_weights
 from mode_ssm.models.model import encoder_frame_ms
 from mode_ssm.recognition.ensemble import load_ensemble
@@ -56,7 +56,7 @@ def decode_posteriors(config: DecodeConfig) -> None:
         raise InputError(
             "weights=tuned are kept beside a checkpoint, and another decoder has none; give a file of them."
         )
-    model = load_word_model(config.lm, posteriors.labels)
+    model = load_words(config.lm, posteriors.labels, config.search)
     search = choose_weights(
         config.weights, config.search, Path(posteriors.checkpoint or ""), WordDecoder.ctc, config.lm
     )

@@ -12,11 +12,11 @@ from mode_ssm.commands.word_results import word_errors_of
 from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
 from mode_ssm.data import spread
 from mode_ssm.errors import InputError
-from mode_ssm.language.model import load_word_model
 from mode_ssm.language.pool import CTCWordPool
 from mode_ssm.language.search import search_ctc, search_transducer
 from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import decoding_folder, read_weights, tuned_file, write_weights
 from mode_ssm.recognition.ensemble import load_ensemble
 from mode_ssm.scoring import ErrorRate, total
@@ -60,13 +60,15 @@ def tune(config: TuneConfig) -> None:
         return
     if config.checkpoint is None:
         raise InputError("tune needs what to tune on; give checkpoint=RUN, or phonemes=FILE of another decoder.")
+    if config.labels is not None:
+        raise InputError("labels=FILE is for phonemes=FILE; a checkpoint has its own.")
     if config.out is not None:
         raise InputError("out=FILE is for phonemes=FILE; a checkpoint's weights are kept in its run folder.")
     if config.split == "test":
         raise InputError("split=test has no sentences to compare with; tune on split=val.")
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
     checkpoint = ensemble.recognisers[0].checkpoint
-    model = load_word_model(config.lm, checkpoint.labels)
+    model = load_words(config.lm, checkpoint.labels, config.search)
     for_transducer = config.decoder is not WordDecoder.ctc
     batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
     trials = spread([trial for batch in batches for trial in batch if trial.sentence], config.max_sentences)
@@ -97,6 +99,8 @@ def study_name(config: TuneConfig, update: int, sentences: int) -> str:
     """What an error rate depends on besides the weights; another study begins when any of it changes."""
     lm = Path(config.lm).resolve()
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(lm.iterdir())]
+    given = [Path(path) for path in (config.search.words, config.search.hotwords) if path is not None]
+    files += [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in given]
     fixed = {name: value for name, value in asdict(config.search).items() if name not in RANGES[config.decoder]}
     rest = repr((fixed, str(Path(config.data.data_root).resolve()), config.data.max_sessions, files)).encode()
     digest = hashlib.sha256(rest).hexdigest()[:12]

@@ -4,25 +4,14 @@ Neither the tree nor the n-gram model is built again: added words stand in a sma
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mode_ssm.errors import InputError
-from mode_ssm.language.lexicon import Pronunciation
-from mode_ssm.language.model import WordModel
+from mode_ssm.language.model import Additions, WordModel
 from mode_ssm.language.phrase_boosts import PhraseBoosts
 from mode_ssm.language.trie import PrefixTree, Spelling, graft, grow_tree, raise_best
-
-Phrases = Mapping[tuple[str, ...], float]
-
-
-@dataclass(frozen=True)
-class Additions:
-    """What is added to a model."""
-
-    words: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)  # each with its pronunciations
-    phrases: Phrases = field(default_factory=dict)  # hot ones, with a boost in nats each, to which `lm_weight` applies
 
 
 def add_words(model: WordModel, tree: PrefixTree, additions: Additions) -> tuple[WordModel, PrefixTree]:
@@ -70,6 +59,7 @@ def extend_model(model: WordModel, additions: Additions) -> WordModel:
         spellings=(*model.spellings, *_new_spellings(model, additions, place)),
         numbers=numbers,
         bonus=bonus,
+        additions=additions,
         boosts=_boosts(additions.phrases, place),
     )
 
@@ -90,7 +80,7 @@ def _new_spellings(model: WordModel, additions: Additions, place: Mapping[str, i
     return [entry for entry in found if entry not in had]
 
 
-def _boosts(phrases: Phrases, place: Mapping[str, int]) -> PhraseBoosts | None:
+def _boosts(phrases: Mapping[tuple[str, ...], float], place: Mapping[str, int]) -> PhraseBoosts | None:
     unknown = [word for phrase in phrases for word in phrase if word not in place]
     if unknown:
         raise InputError(f"'{unknown[0]}' of a hot phrase is not in the lexicon; add it with its phonemes.")

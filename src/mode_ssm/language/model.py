@@ -1,7 +1,7 @@
 """A language model and a lexicon in memory: what every word search needs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15, Labels
 from mode_ssm.language.folder import ARPA, LEXICON, STORE
-from mode_ssm.language.lexicon import read_lexicon
+from mode_ssm.language.lexicon import Pronunciation, read_lexicon
 from mode_ssm.language.ngram_store import NGramStore, open_ngrams
 from mode_ssm.language.phrase_boosts import PhraseBoosts
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What is added to the model of a folder."""
+
+    words: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)  # each with its pronunciations
+    phrases: Mapping[tuple[str, ...], float] = field(default_factory=dict)  # hot ones, with a boost in nats each
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class WordModel:
     labels: Labels = T15
     bonus: NDArray[np.float64] | None = None  # (W,) nats on each n-gram score; None = 0
     boosts: PhraseBoosts | None = None  # of hot words and phrases
+    additions: Additions | None = None  # what it has besides its folder
 
     @cached_property
     def bonuses(self) -> NDArray[np.float64]:

@@ -16,9 +16,10 @@ from rich.progress import track
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.errors import InputError
 from mode_ssm.labels import Labels
+from mode_ssm.language.added_words import extend_model
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
-from mode_ssm.language.model import WordModel, load_word_model
+from mode_ssm.language.model import Additions, WordModel, load_word_model
 from mode_ssm.language.trie import build_tree
 from mode_ssm.processes import end_with_parent
 
@@ -51,10 +52,11 @@ class _Loaded:
 _loaded: _Loaded | None = None  # of a worker process
 
 
-def _load_in_worker(folder: str, labels: Labels) -> None:
+def _load_in_worker(folder: str, labels: Labels, additions: Additions | None) -> None:
     global _loaded
     end_with_parent()
-    _loaded = _Loaded(load_word_model(folder, labels))
+    model = load_word_model(folder, labels)
+    _loaded = _Loaded(model if additions is None else extend_model(model, additions))
 
 
 def _run_in_worker(task: _Task) -> _Found:
@@ -70,7 +72,7 @@ class CTCWordPool:
         self._map: Callable[[Iterable[_Task]], Iterator[_Found]]
         if workers:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, _load_in_worker, (folder, model.labels))
+            self._pool = ProcessPoolExecutor(workers, context, _load_in_worker, (folder, model.labels, model.additions))
             self._map = partial(self._pool.map, _run_in_worker)
         else:
             self._map = partial(map, _Loaded(model).run)

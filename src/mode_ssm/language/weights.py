@@ -9,6 +9,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 
 TUNED = "tuned"
+_FILES = ("words", "hotwords")  # settings of the search that are no weights
 
 
 def decoding_folder(checkpoint: Path) -> Path:
@@ -25,7 +26,8 @@ def write_weights(path: Path, settings: WordSearchConfig, wer: float, lm: str) -
     """Keep settings with the word error rate that they reached and the language model that they are for."""
     path.parent.mkdir(parents=True, exist_ok=True)
     where = str(Path(lm).resolve())
-    replace_text(path, json.dumps({"wer": wer, "lm": where, "search": asdict(settings)}, indent=2) + "\n")
+    weights = {name: value for name, value in asdict(settings).items() if name not in _FILES}
+    replace_text(path, json.dumps({"wer": wer, "lm": where, "search": weights}, indent=2) + "\n")
 
 
 def read_weights(path: Path) -> tuple[WordSearchConfig, str]:
@@ -51,7 +53,7 @@ def read_weights(path: Path) -> tuple[WordSearchConfig, str]:
 
 
 def _is_setting(name: str, value: object) -> bool:
-    kinds = {f.name: type(f.default) for f in fields(WordSearchConfig)}
+    kinds = {f.name: type(f.default) for f in fields(WordSearchConfig) if f.name not in _FILES}
     if name == "merge":
         return value in list(Merge)
     return name in kinds and not isinstance(value, bool) and isinstance(value, int | kinds[name])

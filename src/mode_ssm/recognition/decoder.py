@@ -7,11 +7,11 @@ with decoder.stream() as stream:
         stream.extend(piece).phonemes  # what is new
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from mode_ssm.models.model import ModeSSM, encoder_frame_ms, first_middle_ms
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import SearchOptions, transducer_callables
 from mode_ssm.recognition.stream import EncoderStream
+
+if TYPE_CHECKING:
+    from mode_ssm.recognition.words import Find, HotWords, NewWords, WordFinder
 
 Features = NDArray[np.floating[Any]] | Tensor  # (T, C), a row every 20 ms
 
@@ -64,7 +67,7 @@ class TrainedDecoder:
         self.sessions: tuple[str, ...] = recogniser.checkpoint.sessions
         self.heads: tuple[str, ...] = tuple(head.value for head in recogniser.heads)
         self.head: str = recogniser.head(None).value
-        self._word_searches: dict[tuple[str, Head], Callable[[Tensor], tuple[str, ...]]] = {}
+        self._word_finders: dict[str, WordFinder] = {}
 
     @property
     def channels(self) -> int:
@@ -78,7 +81,14 @@ class TrainedDecoder:
 
     @overload
     def transcribe(
-        self, features: Features, *, session: str | None = None, head: str | None = None, lm: str | Path | None = None
+        self,
+        features: Features,
+        *,
+        session: str | None = None,
+        head: str | None = None,
+        lm: str | Path | None = None,
+        words: "NewWords" = (),
+        hotwords: "HotWords" = (),
     ) -> Transcript: ...
 
     @overload
@@ -89,6 +99,8 @@ class TrainedDecoder:
         session: str | None = None,
         head: str | None = None,
         lm: str | Path | None = None,
+        words: "NewWords" = (),
+        hotwords: "HotWords" = (),
     ) -> list[Transcript]: ...
 
     def transcribe(
@@ -98,6 +110,8 @@ class TrainedDecoder:
         session: str | None = None,
         head: str | None = None,
         lm: str | Path | None = None,
+        words: "NewWords" = (),
+        hotwords: "HotWords" = (),
     ) -> Transcript | list[Transcript]:
         """Decode whole trials: phonemes greedily, and words with a language model.
 
@@ -106,19 +120,23 @@ class TrainedDecoder:
             session: the day that they were recorded on; None for one that the decoder was not trained on.
             head: ctc or rnnt; None = the best.
             lm: a folder of `mode-ssm lm build`, loaded once; the word search has its default weights.
+            words: besides those of the language model: names, or a dict of names with their phonemes ("K AY AH").
+            hotwords: words or phrases to expect, or a dict of them with boosts in nats.
 
         Raises:
             InputError: for features of another shape or with NaN, a session or a head that the decoder does not know,
                 or where there is no such language model.
         """
         if isinstance(features, np.ndarray | Tensor):
-            return self.transcribe([features], session=session, head=head, lm=lm)[0]
+            return self.transcribe([features], session=session, head=head, lm=lm, words=words, hotwords=hotwords)[0]
+        if lm is None and (words or hotwords):
+            raise InputError("words and hotwords are for the search of a language model; give lm=FOLDER too.")
         chosen, found = self._recogniser.head(head), []
-        words = None if lm is None else self._word_search(str(lm), chosen)
+        find = None if lm is None else self._word_search(str(lm), chosen, words, hotwords)
         for frames in self._encoded(features, session):
             inputs = self._inputs(chosen, frames)
             transcript = self._transcript(self._search(chosen).extend(inputs))
-            found.append(transcript if words is None else replace(transcript, words=words(inputs)))
+            found.append(transcript if find is None else replace(transcript, words=find(inputs)))
         return found
 
     def posteriors(self, features: Features, *, session: str | None = None) -> NDArray[np.float32]:
@@ -186,13 +204,13 @@ class TrainedDecoder:
         callables, device = transducer_callables(self.model), self._recogniser.device
         return TransducerStream(callables, self.labels.blank, most, device)
 
-    def _word_search(self, lm: str, head: Head) -> Callable[[Tensor], tuple[str, ...]]:
+    def _word_search(self, lm: str, head: Head, words: "NewWords", hotwords: "HotWords") -> "Find":
         """The search for the words of a trial, from what the search of a head reads."""
-        if (lm, head) not in self._word_searches:
-            from mode_ssm.recognition.words import word_search
+        if lm not in self._word_finders:
+            from mode_ssm.recognition.words import WordFinder
 
-            self._word_searches[lm, head] = word_search(self.model, lm, head)
-        return self._word_searches[lm, head]
+            self._word_finders[lm] = WordFinder(self.model, lm)
+        return self._word_finders[lm].search(head, words, hotwords)
 
     def _transcript(self, emissions: Sequence[Emission]) -> Transcript:
         config = self._recogniser.checkpoint.config

@@ -1,35 +1,80 @@
-"""Words of a trial for the face: a language model's folder and a trained head become one function."""
+"""Words of a trial for the face: a language model's folder, loaded once, and what a call adds to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
 from mode_ssm.config import Decoder as Head
 from mode_ssm.config import WordSearchConfig
+from mode_ssm.language.added_words import add_words
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import load_word_model
 from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.vocabulary import Words, complete, one_word, parse_hotword, pronunciation, say_guesses
 from mode_ssm.language.word_graph import word_graph
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.searches import transducer_callables
 
+NewWords = Mapping[str, str | None] | Iterable[str]  # with pronunciations in symbols; without one it is guessed
+HotWords = Mapping[str, float] | Iterable[str]  # words or phrases, with boosts in nats
+Find = Callable[[Tensor], tuple[str, ...]]
 
-def word_search(network: ModeSSM, lm: str, head: Head) -> Callable[[Tensor], tuple[str, ...]]:
-    """From what a head gives of a trial, CTC log-probabilities (S, V) or encoder projections (S, J), to its words.
+
+class WordFinder:
+    """Makes word searches over one language model.
 
     Raises:
         InputError: where the folder holds no language model, or the labels have no word boundary.
     """
-    model, settings = load_word_model(lm, network.labels), WordSearchConfig()
-    tree = build_tree(model)
-    if head is Head.ctc:
-        ctc = CTCWordSearch(model, tree, settings, nbest=1)
-        return lambda log_probs: _best(ctc([log_probs.float().cpu().numpy()])[0])
-    graph, callables = word_graph(model, tree, settings), transducer_callables(network)
-    transducer = TransducerSearch(graph, callables, settings, nbest=1)
-    return lambda projected: _best(transducer([TransducerFrames(projected)])[0])
+
+    def __init__(self, network: ModeSSM, lm: str) -> None:
+        self._network = network
+        self._model = load_word_model(lm, network.labels)
+        self._tree = build_tree(self._model)
+        self._guessed: dict[str, str] = {}  # learning to guess takes seconds, so that it is not done twice for a word
+
+    def search(self, head: Head, words: NewWords, hotwords: HotWords) -> Find:
+        """From what a head gives of a trial, CTC log-probabilities (S, V) or encoder projections (S, J), to its words.
+
+        Raises:
+            InputError: for what is no word, symbols that are no labels, or a hot word without a word in it.
+        """
+        settings = WordSearchConfig()
+        model, tree = self._model, self._tree
+        named, phrases = self._named(words), _phrases(hotwords, settings.hotword_boost)
+        if named or phrases:
+            named = {**self._as_guessed(phrases), **named}
+            additions, guesses = complete(model, named, phrases)
+            say_guesses(guesses, model.labels)
+            self._guessed |= {word: model.labels.text(guesses.lexicon[word][0]) for word in guesses.guessed}
+            model, tree = add_words(model, tree, additions)
+        if head is Head.ctc:
+            ctc = CTCWordSearch(model, tree, settings, nbest=1)
+            return lambda log_probs: _best(ctc([log_probs.float().cpu().numpy()])[0])
+        graph, callables = word_graph(model, tree, settings), transducer_callables(self._network)
+        transducer = TransducerSearch(graph, callables, settings, nbest=1)
+        return lambda projected: _best(transducer([TransducerFrames(projected)])[0])
+
+    def _named(self, words: NewWords) -> Words:
+        pairs = words.items() if isinstance(words, Mapping) else ((name, None) for name in words)
+        return {one_word(name): self._pronounced(one_word(name), symbols) for name, symbols in pairs}
+
+    def _pronounced(self, word: str, symbols: str | None) -> tuple[tuple[int, ...], ...]:
+        said = symbols or self._guessed.get(word)
+        return (pronunciation(said.split(), self._model.labels),) if said else ()
+
+    def _as_guessed(self, phrases: Mapping[tuple[str, ...], float]) -> Words:
+        """The words of phrases that were guessed for an earlier call."""
+        return {word: self._pronounced(word, None) for phrase in phrases for word in phrase if word in self._guessed}
+
+
+def _phrases(hotwords: HotWords, boost: float) -> dict[tuple[str, ...], float]:
+    if isinstance(hotwords, Mapping):
+        return {parse_hotword(text)[0]: float(own) for text, own in hotwords.items()}
+    parsed = map(parse_hotword, hotwords)
+    return {phrase: boost if own is None else own for phrase, own in parsed}
 
 
 def _best(found: list[WordHypothesis]) -> tuple[str, ...]:
