@@ -3,6 +3,7 @@
 Neither the tree nor the n-gram model is built again: added words stand in a small tree beside the large one.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -29,9 +30,9 @@ def add_words(model: WordModel, tree: PrefixTree, additions: Additions) -> tuple
     new = larger.spellings[len(model.spellings) :]
     if new:
         tree = graft(tree, grow_tree(new, larger.unigrams, model.labels))
-    hot = {word for phrase in additions.phrases for word in phrase[:1]}
-    places = {place for place, word in enumerate(larger.words) if word in hot}
-    found = [spelling for spelling in larger.spellings if spelling[0] in places] if places else []
+    hot = {phrase[0] for phrase in additions.phrases}
+    own = model.spellings_of([model.places[word] for word in hot if word in model.places])
+    found = own + [spelling for spelling in new if larger.words[spelling[0]] in hot]
     return larger, raise_best(tree, found, larger.unigrams) if found else tree
 
 
@@ -45,9 +46,8 @@ def extend_model(model: WordModel, additions: Additions) -> WordModel:
         InputError: for a pronunciation that holds the blank or the boundary, a new word without one, or a phrase with a
             word that is neither in the model nor added.
     """
-    place = {name: index for index, name in enumerate(model.words)}
-    new = [name for name in additions.words if name not in place]
-    place |= {name: len(place) + n for n, name in enumerate(new)}
+    new = [name for name in additions.words if name not in model.places]
+    place = ChainMap({name: len(model.words) + n for n, name in enumerate(new)}, model.places)
     numbers = np.concatenate([model.numbers, np.array([model.ngrams.index(name) for name in new], np.int64)])
     bonus = np.concatenate([model.bonuses, np.zeros(len(new))])
     touched = np.array([place[name] for name in additions.words], np.int64)
@@ -69,12 +69,11 @@ def _new_spellings(model: WordModel, additions: Additions, place: Mapping[str, i
     boundary = model.labels.boundary
     assert boundary is not None
     touched = {place[name] for name in additions.words}
-    had = {entry for entry in model.spellings if entry[0] in touched} if touched else set()
-    known = {model.words[number] for number in touched if number < len(model.words)}
+    had = set(model.spellings_of(sorted(touched)))
     silent = {model.labels.blank, boundary}
     found: dict[Spelling, None] = {}
     for name, pronunciations in additions.words.items():
-        if any(not ids or silent & {*ids} for ids in pronunciations) or not (pronunciations or name in known):
+        if any(not ids or silent & {*ids} for ids in pronunciations) or not (pronunciations or name in model.places):
             raise InputError(f"'{name}' cannot be added so; give a new word its phonemes, without blank and boundary.")
         found |= dict.fromkeys((place[name], (*ids, boundary)) for ids in pronunciations)
     return [entry for entry in found if entry not in had]

@@ -53,6 +53,20 @@ class WordModel:
         """No word scores higher."""
         return 0.0 if self.boosts is None else max(0.0, self.boosts.most)
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The index of each word."""
+        return {word: place for place, word in enumerate(self.words)}
+
+    @cached_property
+    def _spelt(self) -> NDArray[np.int64]:
+        """(spellings,) the word of each."""
+        return np.fromiter((word for word, _ in self.spellings), np.int64, len(self.spellings))
+
+    def spellings_of(self, words: Sequence[int]) -> list[tuple[int, tuple[int, ...]]]:
+        """The spellings of some words."""
+        return [self.spellings[row] for row in np.flatnonzero(np.isin(self._spelt, words)).tolist()]
+
     def start(self) -> int:
         """State of the n-gram model at the start of a sentence."""
         return self.ngrams.start
