@@ -211,11 +211,11 @@ def _phonemes(recogniser: Recogniser, decoder: Decoder, clock: str) -> dict[str,
     now = time.perf_counter if clock == "wall" else time.process_time
     seconds = sum(entry.frames for entry in recogniser.open(config.data, config.split).entries) * FRAME_MS / 1000
     began = now()
-    results = decode(recogniser, config)
+    decoded = decode(recogniser, config)
     factor = (now() - began) / seconds
-    known = [result for result in results if _is_known(recogniser, result)]
-    new = [result.errors for result in results if not _is_known(recogniser, result)]
-    summary = summarise(known, recogniser, config, None)
+    known = [result for result in decoded.results if _is_known(recogniser, result)]
+    new = [result.errors for result in decoded.results if not _is_known(recogniser, result)]
+    summary = summarise(decoded._replace(results=known), recogniser, config, None)
     names = ("per", "per_unseen_sentences", "per_seen_sentences", "trials_unseen_sentences", "trials_seen_sentences")
     scores = {name: summary[name] for name in names}
     return scores | {"per_new_days": total(new).rate if new else None, "real_time_factor": factor}

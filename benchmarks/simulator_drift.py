@@ -83,7 +83,7 @@ def rates(run: Path, data: Path) -> BySession:
     settings = read_settings(EvaluateConfig, [f"checkpoint={run}", f"data.data_root={data}", "decoder=ctc"])
     assert settings.decoder is Decoder.ctc
     errors: BySession = {}
-    for result in decode(load_recogniser(str(run)), settings):
+    for result in decode(load_recogniser(str(run)), settings).results:
         errors[result.key.session] = errors.get(result.key.session, ErrorRate()) + result.errors
     return errors
 

@@ -153,7 +153,6 @@ WRONG = {
     "no data root": (["train", "data.data_root=nowhere"], "data.data_root=nowhere does not exist"),
     "no checkpoint": (["evaluate", "checkpoint=nowhere"], "nowhere does not exist"),
     "checkpoint not given": (["evaluate"], "The setting checkpoint has no default"),
-    "test split": (["evaluate", "checkpoint=x", "split=test"], "split=test has no labels"),
     "unknown split": (["evaluate", "checkpoint=x", "split=dev"], "there are train, val, test"),
     "no such file to score": (["score", "x.csv", "--reference", "a", "--hypothesis", "b"], "x.csv cannot be read"),
     "score without columns": (["score", "x.csv"], "arguments are required: --reference"),

@@ -161,7 +161,7 @@ def test_everything_wrong_is_named_and_ends_with_one(
     for sentence in (
         "6 problems:",
         f"{SESSIONS[1]}/data_val.hdf5 is not an HDF5 file. Copy",
-        f"{SESSIONS[0]}/data_train.hdf5 trial_0000, trial_0002 has seq_len=0, needed is 1 to 500",
+        f"{SESSIONS[0]}/data_train.hdf5 trial_0000, trial_0002 has no labels, and only a test trial can do without",
         f"{SESSIONS[0]}/data_train.hdf5 trial_0003 has 5 feature channels but the model expects 8. Train with",
         "t15.2023.09.01/data_train.hdf5 trial_0000 has 20 frames, which may make only 2 encoder frames, but its 5",
         "t15.2023.09.02/data_train.hdf5 is absent. Copy the file there",

@@ -55,6 +55,12 @@ class Batch(NamedTuple):
         """(B,) bool: which trials have labels; one without has no other trace than a label length of 0."""
         return self.label_lengths > 0
 
+    def aligned(self, encoder_lengths: Tensor) -> Tensor:
+        """(B,) bool: which trials have labels that CTC can align with so many frames: a blank parts equal ones."""
+        within = length_mask(self.label_lengths - 1, max(self.labels.shape[1] - 1, 0))
+        repeats = ((self.labels[:, 1:] == self.labels[:, :-1]) & within).sum(dim=1)
+        return self.labelled & (encoder_lengths >= self.label_lengths + repeats)
+
     def to(self, device: torch.device) -> "Batch":
         """A copy on another device; of a pinned batch to a GPU, one that this process does not wait for."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))

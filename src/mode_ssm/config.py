@@ -554,7 +554,7 @@ class DecodeConfig:
     lm: str = required("a folder that mode-ssm lm build wrote", path=True)
     data: DataConfig = field(default_factory=DataConfig)
     split: str = setting("val", among=("train", "val", "test"))
-    decoder: WordDecoder = setting(WordDecoder.ctc)
+    decoder: WordDecoder | None = setting(None, "null = the trained head with the fewest errors in the last validation")
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(
         None, "a file of them, or tuned (by mode-ssm tune); search.* not at its default goes before", path=True
@@ -596,7 +596,7 @@ class TuneConfig:
     lm: str = required("a folder that mode-ssm lm build wrote", path=True)
     data: DataConfig = field(default_factory=DataConfig)
     split: str = setting("val", among=("train", "val", "test"))
-    decoder: WordDecoder = setting(WordDecoder.ctc)
+    decoder: WordDecoder | None = setting(None, "as for decode")
     search: WordSearchConfig = field(default_factory=WordSearchConfig)  # where the search starts
     tries: int = setting(40, "in all; a later run goes on from where an earlier one stopped", low=1)
     max_sentences: int | None = setting(None, "to tune on, evenly spread; null = all", unit="recordings", low=1)

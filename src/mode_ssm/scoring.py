@@ -72,6 +72,15 @@ def normalise_sentence(text: str) -> str:
     return " ".join(text.replace("--", "").replace(" '", "'").split())
 
 
+def has_words(sentence: str | None) -> bool:
+    """Whether there is anything to count word errors against: an absent, empty or wordless sentence is no reference.
+
+    >>> has_words("Hello."), has_words("..."), has_words("")
+    (True, False, False)
+    """
+    return sentence is not None and bool(normalise_sentence(sentence))
+
+
 def word_errors(reference: str, hypothesis: str) -> ErrorRate:
     """Word edits between two sentences, both normalised."""
     return edit_counts(normalise_sentence(reference).split(), normalise_sentence(hypothesis).split())

@@ -108,5 +108,5 @@ def test_trials_without_labels_are_of_use_where_none_are_needed(tmp_path: Path, 
 
 def test_a_test_split_can_be_asked_for_labels(open_root: Opener) -> None:
     assert len(open_root("test")) == 2
-    with pytest.raises(InputError, match=r"no usable test trial; the first of 2 problems: .* has no labels"):
+    with pytest.raises(InputError, match=r"split=test has no labels to compare with: none of its 2 trials"):
         open_root("test", labelled=True)

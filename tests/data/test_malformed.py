@@ -233,7 +233,7 @@ TRIALS: dict[str, tuple[TrialFault, str]] = {
         "has seq_class_ids of type int64 and shape (2, 9), needed is one row of integers",
     ),
     "no label count": (drop_attribute("seq_len"), "has no attribute seq_len. Write"),
-    "zero labels": (set_attribute("seq_len", 0), "has seq_len=0, needed is 1 to 500, the length of seq_class_ids"),
+    "zero labels": (set_attribute("seq_len", 0), "has no labels, and only a test trial can do without. Label"),
     "count beyond padding": (set_attribute("seq_len", 501), "has seq_len=501, needed is 1 to 500, the length of"),
     "negative count": (set_attribute("seq_len", -1), "has seq_len=-1, needed is 1 to 500, the length of"),
     "blank label": (relabel(3, 0, 4), "has the blank (0) as label 1, needed are labels of 1 to 40 (AA to |). Write"),

@@ -79,7 +79,7 @@ def save_network(run: Path, seed: int, *more: str) -> Path:
         config=config,
         labels=T15,
         sessions=SESSIONS[:2],
-        position=Position(),
+        position=Position(stage=1),
         model=network,
         optimizer=torch.optim.AdamW(network.parameters()),
         sentence_hashes=sentence_hashes(SENTENCES),

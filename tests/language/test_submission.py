@@ -69,7 +69,7 @@ def test_a_faulty_submission_exits_with_one_and_names_the_first_twenty(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("drop", "lacks .*decode the whole split"),
+        ("drop", "lacks .*set empty_text to what should stand where"),
         ("double", "twice"),
         ("empty", "no words for .*set empty_text"),
         ("foreign", "which is not in this split"),

@@ -169,7 +169,6 @@ WRONG = {
     "no folder": (["report", "nowhere"], "nowhere is not a run folder (No such file or directory: config.yaml)"),
     "unknown setting": (["report", "nowhere", "data.root=x"], "did you mean data.data_root?"),
     "out of bounds": (["report", "nowhere", "max_trials=0"], "max_trials=0 is out of range"),
-    "test split": (["report", "nowhere", "split=test"], "split=test has no labels"),
     "twice": (["report", "nowhere", "./nowhere"], "A run is named twice among nowhere, ./nowhere"),
 }
 

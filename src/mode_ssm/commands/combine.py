@@ -18,7 +18,7 @@ from mode_ssm.files import check_writable, replace_texts
 from mode_ssm.language.combine import SystemWeights, choose, even_weights, learn_weights
 from mode_ssm.language.combine_network import Candidate, Vote, Words, candidates
 from mode_ssm.language.decoded_files import KEYS, DecodedTrial, TrialName, read_decoded
-from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence, total
+from mode_ssm.scoring import ErrorRate, edit_counts, has_words, normalise_sentence, total
 
 
 class JointTrial(NamedTuple):
@@ -44,12 +44,12 @@ def combine(files: Sequence[str], config: CombineConfig) -> None:
         raise InputError(f"combine joins several systems, not {len(files)}; name two or more files of hypotheses.")
     check_writable(Path(config.out))
     trials = join_systems(files, [read_decoded(path) for path in files], config)
-    labelled = [trial for trial in trials if trial.sentence is not None]
+    labelled = [trial for trial in trials if has_words(trial.sentence)]
     weights = _weights(files, labelled, config)
     chosen = [choose(trial.choices, weights) for trial in trials]
     summary: dict[str, Any] = {"files": list(files), "weights": asdict(weights), "trials": len(trials)}
     if labelled:
-        found = [words for trial, words in zip(trials, chosen, strict=True) if trial.sentence is not None]
+        found = [words for trial, words in zip(trials, chosen, strict=True) if has_words(trial.sentence)]
         summary |= _rates(files, labelled, found, config)
         _print_rates(files, weights, summary)
     texts = {"hypotheses.csv": _table(trials, chosen), "combine.json": json.dumps(summary, indent=2) + "\n"}

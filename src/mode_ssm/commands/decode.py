@@ -41,12 +41,13 @@ def decode(config: DecodeConfig) -> None:
         )
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    decoder = ensemble.word_decoder(config.decoder)
     checkpoint = ensemble.recognisers[0].checkpoint
     model = load_words(config.lm, checkpoint.labels, config.search)
-    search = choose_weights(config.weights, config.search, checkpoint.path, config.decoder, config.lm)
-    config = replace(config, search=search)
+    search = choose_weights(config.weights, config.search, checkpoint.path, decoder, config.lm)
+    config = replace(config, decoder=decoder, search=search)
     scorer = load_scorer(config.rescore) if config.rescore.model is not None else None
-    folder = Path(config.output_dir or decoding_folder(checkpoint.path) / f"{config.split}-{config.decoder.value}")
+    folder = Path(config.output_dir or decoding_folder(checkpoint.path) / f"{config.split}-{decoder.value}")
     check_writable(folder)
     results = in_order(find_sentences(ensemble, model, config))
     if scorer is not None:
@@ -54,14 +55,15 @@ def decode(config: DecodeConfig) -> None:
         results = [Found(found.trial, hypotheses) for found, hypotheses in zip(results, nbest, strict=True)]
     summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora, model.words)
     if "wer" in summary:
-        print_summary(summary, f"Words, {config.split}, {config.decoder.value}")
+        print_summary(summary, f"Words, {config.split}, {decoder.value}")
     write_results(folder, summary, results, checkpoint.labels)
     print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {folder}")
 
 
 def find_sentences(ensemble: Ensemble, model: WordModel, config: DecodeConfig) -> list[Found]:
-    """Search every trial of the split with the decoder of the configuration."""
-    for_transducer = config.decoder is not WordDecoder.ctc
+    """Search every trial of the split with the decoder of the configuration, or the best where it names none."""
+    decoder = ensemble.word_decoder(config.decoder)
+    for_transducer = decoder is not WordDecoder.ctc
     batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
     if not for_transducer:
         with CTCWordPool(model, config.lm, config.decode_workers) as pool:
@@ -69,9 +71,7 @@ def find_sentences(ensemble: Ensemble, model: WordModel, config: DecodeConfig) -
     if config.decode_workers:
         raise InputError("decode_workers is for decoder=ctc; the transducer's search runs in batches in this process.")
     tree = build_tree(model)
-    return list(
-        search_transducer(batches, model, tree, ensemble.transducer, config.decoder, config.search, config.nbest)
-    )
+    return list(search_transducer(batches, model, tree, ensemble.transducer, decoder, config.search, config.nbest))
 
 
 def _settings_of(config: DecodeConfig) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _settings_of(config: DecodeConfig) -> dict[str, Any]:
         "lm": config.lm,
         "data_root": config.data.data_root,
         "split": config.split,
-        "decoder": config.decoder.value,
+        "decoder": None if config.decoder is None else config.decoder.value,
         "search": asdict(config.search),
         "rescore": asdict(config.rescore) if config.rescore.model is not None else None,
     }

@@ -39,7 +39,7 @@ def demo(out: Path, settings: Sequence[str] = ()) -> None:
 
 def _decode(run: Path, data: Path, decoder: Decoder) -> list[Result]:
     settings = [f"checkpoint={run}", f"data.data_root={data}", f"decoder={decoder.value}"]
-    return decode(load_recogniser(str(run)), read_settings(EvaluateConfig, settings))
+    return decode(load_recogniser(str(run)), read_settings(EvaluateConfig, settings)).results
 
 
 def _show(results: dict[Decoder, list[Result]], labels: Labels) -> None:

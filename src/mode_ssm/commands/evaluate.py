@@ -17,7 +17,7 @@ from rich.table import Table
 from mode_ssm.batch import TrialKey
 from mode_ssm.commands.corpora import Corpora, read_corpora
 from mode_ssm.config import Decoder, EvaluateConfig
-from mode_ssm.errors import InputError
+from mode_ssm.data import LeftOut
 from mode_ssm.files import check_writable, replace_texts
 from mode_ssm.labels import Labels
 from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
@@ -26,7 +26,7 @@ from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total
 
 
 class Result(NamedTuple):
-    """One decoded trial."""
+    """One trial; where it could not be decoded, its hypothesis is empty."""
 
     key: TrialKey
     sentence: str | None
@@ -35,49 +35,58 @@ class Result(NamedTuple):
     errors: ErrorRate
 
 
+class Decoded(NamedTuple):
+    """The scored trials of a split, in session, block and trial order, and those left out or counted as deletions."""
+
+    results: list[Result]
+    left_out: LeftOut
+
+
 def evaluate(config: EvaluateConfig) -> None:
     """Decode, print a table, and write `evaluation.json` and `hypotheses.csv`.
 
     Raises:
         InputError: when the split has no labels, or anything named cannot be read.
     """
-    if config.split == "test":
-        raise InputError("split=test has no labels to compare with; evaluate split=val or split=train.")
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
     recogniser = load_recogniser(config.checkpoint)
     head = recogniser.head(config.decoder)
     folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config.split, head))
     check_writable(folder)
-    results = decode(recogniser, config)
-    summary = summarise(results, recogniser, config, corpora)
-    print_summary(summary)
-    write_results(folder, summary, results, recogniser.checkpoint.labels)
+    decoded = decode(recogniser, config)
+    summary = summarise(decoded, recogniser, config, corpora)
+    print_summary(summary, decoded)
+    write_results(folder, summary, decoded.results, recogniser.checkpoint.labels)
     print(f"Written: {folder / 'evaluation.json'} and {folder / 'hypotheses.csv'}")
 
 
-def decode(recogniser: Recogniser, config: EvaluateConfig) -> list[Result]:
-    """Decode all usable trials, in session, block and trial order; the others are named on stderr.
+def decode(recogniser: Recogniser, config: EvaluateConfig) -> Decoded:
+    """Decode all labelled trials that can be; the others are named on stderr.
 
     Raises:
         InputError: where there is none.
     """
-    dataset = recogniser.open(config.data, config.split)
+    dataset = recogniser.open(config.data, config.split, labelled=True)
     recogniser.introduce(dataset)
+    left_out = LeftOut(config.split, dataset.problems, say_left_out)
     options = SearchOptions(config.beam_size, config.max_labels_per_frame)
     head, results = recogniser.head(config.decoder), []
     for batch, encoded in recogniser.encode(
-        dataset, batch_size=config.batch_size, num_workers=config.data.num_workers, on_problem=say_left_out
+        dataset, batch_size=config.batch_size, num_workers=config.data.num_workers, on_problem=left_out
     ):
         found = recognise(recogniser.model, encoded, head, options)
         rows = zip(batch.keys, batch.sentences, references(batch), found, strict=True)
         results += [Result(key, text, ref, hyp, edit_counts(ref, hyp)) for key, text, ref, hyp in rows]
-    return sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number))
+    for lost in left_out.labelled:
+        results.append(Result(lost.key, lost.sentence, lost.labels, [], edit_counts(lost.labels, [])))
+    return Decoded(sorted(results, key=lambda r: (r.key.session, r.key.block, r.key.number)), left_out)
 
 
 def summarise(
-    results: list[Result], recogniser: Recogniser, config: EvaluateConfig, corpora: Corpora | None
+    decoded: Decoded, recogniser: Recogniser, config: EvaluateConfig, corpora: Corpora | None
 ) -> dict[str, Any]:
-    """What evaluation.json holds; rates are fractions, pooled over trials."""
+    """What evaluation.json holds; rates are fractions, pooled over trials: all labelled ones, decoded or not."""
+    results = decoded.results
     checkpoint = recogniser.checkpoint
     seen_hashes = set(checkpoint.sentence_hashes.tolist())
     seen = [r.errors for r in results if r.sentence is not None and sentence_hash(r.sentence) in seen_hashes]
@@ -90,6 +99,8 @@ def summarise(
         "decoder": recogniser.head(config.decoder).value,
         "beam_size": config.beam_size,
         "trials": len(results),
+        "trials_decoded": len(results) - len(decoded.left_out.labelled),
+        "left_out": decoded.left_out.counts(),
         "reference_phonemes": pooled.reference_length,
         "edits": pooled.edits,
         "per": pooled.rate,
@@ -111,8 +122,8 @@ def _rates(results: list[Result], group_of: Callable[[Result], str]) -> dict[str
     return {name: errors.rate for name, errors in sorted(groups.items())}
 
 
-def print_summary(summary: dict[str, Any]) -> None:
-    """The table that a person reads."""
+def print_summary(summary: dict[str, Any], decoded: Decoded) -> None:
+    """The table that a person reads, and below it what its rates do not cover."""
     title = f"Phoneme error rate, {summary['split']}, {summary['decoder']}, {summary['trials']} trials"
     table = Table("", "PER (%)", title=title)
     table.columns[1].justify = "right"
@@ -124,6 +135,8 @@ def print_summary(summary: dict[str, Any]) -> None:
     for name, rate in rows:
         table.add_row(name, "no trials" if rate is None else f"{100 * rate:.2f}")
     Console().print(table)
+    for sentence in decoded.left_out.denominator(summary["trials"]):
+        print(sentence)
 
 
 def write_results(folder: Path, summary: dict[str, Any], results: list[Result], labels: Labels) -> None:

@@ -11,7 +11,15 @@ from operator import itemgetter
 
 from mode_ssm.config import AugmentationConfig, InspectConfig, ModelConfig, SSMEncoderConfig
 from mode_ssm.data import Problem, TrialEntry, open_source, spread
-from mode_ssm.data.opening import check_fit, check_labelled, index_problems, labels_needed, split_entries, split_name
+from mode_ssm.data.opening import (
+    check_aligned,
+    check_fit,
+    check_labelled,
+    index_problems,
+    labels_needed,
+    split_entries,
+    split_name,
+)
 from mode_ssm.data.source import SPLITS, Source
 from mode_ssm.data.statistics import HUGE, FeatureStatistics, feature_statistics
 from mode_ssm.errors import InputError
@@ -53,7 +61,8 @@ def examine(config: InspectConfig) -> Inspection:
     notes = [
         *_no_train(source, indexes, root),
         *_duplicates(entries),
-        *(note for index in indexes.values() for note in index.notes),
+        *(note for index in indexes.values() for note in [*index.notes, *index.gaps]),
+        *dict.fromkeys(missed for index in indexes.values() for missed in index.unread),
         *_odd_channels(statistics, root),
         *_odd_trials(statistics),
     ]
@@ -89,9 +98,12 @@ def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Proble
         try:
             if labels_needed(entry.key.split):
                 check_labelled(entry.record)
-            check_fit(entry.record, channels, encoder_frames(ModelConfig(encoder=SSMEncoderConfig()), frames))
+            kept = encoder_frames(ModelConfig(encoder=SSMEncoderConfig()), frames)
+            check_fit(entry.record, channels, kept)
+            if entry.key.split == "train":
+                check_aligned(entry.record, kept)
         except MalformedError as malformed:
-            yield malformed.problem(entry.file, entry.key.group)
+            yield malformed.problem(entry.file, entry.key.group, entry.key.split)
 
 
 def _usual_channels(entries: Sequence[TrialEntry]) -> int:

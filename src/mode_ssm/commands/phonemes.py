@@ -29,7 +29,7 @@ from mode_ssm.language.heard_words import (
 )
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.vocabulary import load_words
-from mode_ssm.scoring import total
+from mode_ssm.scoring import has_words, total
 
 _DECODE = {"phonemes", "labels", "confusions", "confusion_search", "lm", "nbest", "output_dir"}
 _TUNE = {"phonemes", "labels", "out", "confusion_search", "lm", "max_sentences"}
@@ -77,7 +77,7 @@ def tune_phonemes(config: TuneConfig) -> None:
     if config.out is None:
         raise InputError("tune phonemes=FILE has no run folder to write to; give out=FILE.json.")
     labels = labels_of_strings(config.labels)
-    labelled = [line for line in read_heard(config.phonemes or "", labels) if line.sentence is not None]
+    labelled = [line for line in read_heard(config.phonemes or "", labels) if has_words(line.sentence)]
     lines = spread(labelled, config.max_sentences)
     words = load_words(config.lm, labels, config.search)
     check_writable(Path(config.out).parent)
@@ -121,7 +121,7 @@ def refuse_others(config: DecodeConfig | TuneConfig, used: set[str], source: str
 
 def rates(results: Sequence[Heard], words: WordModel) -> dict[str, Any]:
     """Rates as fractions, pooled over the labelled trials; without any, only their number."""
-    labelled = [heard for heard in results if heard.line.sentence is not None]
+    labelled = [heard for heard in results if has_words(heard.line.sentence)]
     counts: dict[str, Any] = {"trials": len(results), "trials_labelled": len(labelled)}
     if not labelled:
         return counts

@@ -10,6 +10,7 @@ from typing import Any
 from mode_ssm.commands.phonemes import refuse_others
 from mode_ssm.commands.word_results import best, in_order, print_summary, summarise, write_decoded, write_results
 from mode_ssm.config import DecodeConfig, PosteriorsConfig, WordDecoder
+from mode_ssm.data.scored import by_reason
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable
 from mode_ssm.labels import Labels
@@ -26,12 +27,13 @@ _USED = {"posteriors", "labels", "lm", "search", "weights", "nbest", "decode_wor
 
 
 def write(config: PosteriorsConfig) -> None:
-    """Write the log-probabilities of every good trial of a split.
+    """Write the log-probabilities of every trial of a split: no frames of one that cannot be decoded.
 
     Raises:
         InputError: when anything named cannot be read, or the file cannot be written.
     """
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    ensemble.word_decoder(WordDecoder.ctc)
     checkpoint = ensemble.recognisers[0].checkpoint
     check_writable(Path(config.out).parent)
     batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=False)
@@ -39,7 +41,9 @@ def write(config: PosteriorsConfig) -> None:
     frame_ms, hashes = encoder_frame_ms(checkpoint.config), checkpoint.sentence_hashes.tolist()
     path = str(checkpoint.path.resolve())
     write_posteriors(Path(config.out), Posteriors(trials, checkpoint.labels, frame_ms, path, hashes))
-    print(f"Written: {len(trials)} trials of {config.split}, a frame every {frame_ms:g} ms, in {config.out}")
+    lost = by_reason(trial.lost for trial in trials if trial.lost)
+    more = f" (without frames: {lost})" if lost else ""
+    print(f"Written: {len(trials)} trials{more} of {config.split}, a frame every {frame_ms:g} ms, in {config.out}")
 
 
 def decode_posteriors(config: DecodeConfig) -> None:

@@ -43,21 +43,27 @@ def read_hypotheses(path: str, keys: Sequence[TrialKey], empty_text: str | None)
     """The normalised text of each trial, in the order of the keys.
 
     Raises:
-        InputError: on a trial that is missing, doubled or of another split, or without text where empty_text is null.
+        InputError: on a trial that is doubled or of another split, one without text where empty_text is null, or a
+            session that is missing.
     """
     texts: dict[tuple[str, str, str], str] = {}
     for session, block, trial, words in read_columns(path, "session", "block", "trial", "words"):
         if (session, block, trial) in texts:
             raise InputError(f"{path} has {session}, block {block}, trial {trial} twice; decode the split again.")
         texts[session, block, trial] = normalise_sentence(words)
-    result = []
+    sessions, result, without = {session for session, _, _ in texts}, [], []
     for key in keys:
         text = texts.pop((key.session, str(key.block), str(key.number)), None)
-        if text is None:
-            raise InputError(f"{path} lacks {key}; decode the whole split, without max_sessions.")
+        if text is None and key.session not in sessions:
+            raise InputError(f"{path} lacks {key}, and its session; decode the whole split, without max_sessions.")
         if not text and empty_text is None:
-            raise InputError(f"{path} has no words for {key}; set empty_text to what should stand there.")
+            what = f"{path} has no words for {key}" if text is not None else f"{path} lacks {key}"
+            raise InputError(f"{what}; set empty_text to what should stand where a trial could not be decoded.")
+        if not text:
+            without.append(key)
         result.append(text or normalise_sentence(empty_text or ""))
+    if without:
+        print(f"{len(without)} of {len(keys)} trials have no words ({without[0]}, ...): empty_text stands there.")
     if texts:
         raise InputError(f"{path} has {' '.join(next(iter(texts)))}, which is not in this split; choose its split.")
     return result

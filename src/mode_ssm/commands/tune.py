@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mode_ssm.commands.phonemes import tune_phonemes
 from mode_ssm.commands.word_results import word_errors_of
 from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
-from mode_ssm.data import spread
+from mode_ssm.data import denominator, spread
 from mode_ssm.errors import InputError
 from mode_ssm.language.pool import CTCWordPool
 from mode_ssm.language.search import search_ctc, search_transducer
@@ -19,7 +19,7 @@ from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import decoding_folder, read_weights, tuned_file, write_weights
 from mode_ssm.recognition.ensemble import load_ensemble
-from mode_ssm.scoring import ErrorRate, total
+from mode_ssm.scoring import ErrorRate, has_words, total
 
 Objective = Callable[[WordSearchConfig], ErrorRate]
 
@@ -64,20 +64,22 @@ def tune(config: TuneConfig) -> None:
         raise InputError("labels=FILE is for phonemes=FILE; a checkpoint has its own.")
     if config.out is not None:
         raise InputError("out=FILE is for phonemes=FILE; a checkpoint's weights are kept in its run folder.")
-    if config.split == "test":
-        raise InputError("split=test has no sentences to compare with; tune on split=val.")
     ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    decoder = ensemble.word_decoder(config.decoder)
+    config = replace(config, decoder=decoder)
     checkpoint = ensemble.recognisers[0].checkpoint
     model = load_words(config.lm, checkpoint.labels, config.search)
-    for_transducer = config.decoder is not WordDecoder.ctc
-    batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
-    trials = spread([trial for batch in batches for trial in batch if trial.sentence], config.max_sentences)
+    for_transducer = decoder is not WordDecoder.ctc
+    batches = ensemble.encode(
+        config.data, config.split, config.batch_size, for_transducer=for_transducer, labelled=True
+    )
+    trials = spread([t for batch in batches for t in batch if has_words(t.sentence)], config.max_sentences)
     if not trials:
         raise InputError(f"split={config.split} has no sentences to compare with; tune on split=val.")
-    file = tuned_file(checkpoint.path, config.decoder)
+    file = tuned_file(checkpoint.path, decoder)
     storage = decoding_folder(checkpoint.path) / "tune.db"
     file.parent.mkdir(parents=True, exist_ok=True)
-    study = study_name(config, checkpoint.position.update, len(trials))
+    study = study_name(config, decoder, checkpoint.position.update, len(trials))
     with CTCWordPool(model, config.lm, config.decode_workers) as pool:
 
         def ctc(settings: WordSearchConfig) -> ErrorRate:
@@ -85,39 +87,46 @@ def tune(config: TuneConfig) -> None:
 
         def transducer(settings: WordSearchConfig) -> ErrorRate:
             groups = in_batches(trials, config.batch_size)
-            found = search_transducer(groups, model, tree, ensemble.transducer, config.decoder, settings, nbest=1)
+            found = search_transducer(groups, model, tree, ensemble.transducer, decoder, settings, nbest=1)
             return total(map(word_errors_of, found))
 
         tree = build_tree(model)
         objective = transducer if for_transducer else ctc
-        best = search_weights(objective, config, starts(config, checkpoint.path), storage, study)
+        best = search_weights(objective, config, decoder, starts(config, decoder, checkpoint.path), storage, study)
     write_weights(file, best.settings, best.wer, config.lm)
-    _print_best(best, config, len(trials), file)
+    for sentence in denominator(len(trials), [trial.lost for trial in trials if trial.lost]):
+        print(sentence)
+    _print_best(best, decoder, len(trials), file)
 
 
-def study_name(config: TuneConfig, update: int, sentences: int) -> str:
+def study_name(config: TuneConfig, decoder: WordDecoder, update: int, sentences: int) -> str:
     """What an error rate depends on besides the weights; another study begins when any of it changes."""
     lm = Path(config.lm).resolve()
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(lm.iterdir())]
     given = [Path(path) for path in (config.search.words, config.search.hotwords) if path is not None]
     files += [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in given]
-    fixed = {name: value for name, value in asdict(config.search).items() if name not in RANGES[config.decoder]}
+    fixed = {name: value for name, value in asdict(config.search).items() if name not in RANGES[decoder]}
     rest = repr((fixed, str(Path(config.data.data_root).resolve()), config.data.max_sessions, files)).encode()
     digest = hashlib.sha256(rest).hexdigest()[:12]
-    return f"{config.decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''} {digest}"
+    return f"{decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''} {digest}"
 
 
-def starts(config: TuneConfig, checkpoint: Path) -> list[WordSearchConfig]:
+def starts(config: TuneConfig, decoder: WordDecoder, checkpoint: Path) -> list[WordSearchConfig]:
     """What is tried first: the settings given, and for joint what was tuned for rnnt, without and with CTC scores."""
     tuned = tuned_file(checkpoint, WordDecoder.rnnt)
-    if config.decoder is not WordDecoder.joint or not tuned.exists():
+    if decoder is not WordDecoder.joint or not tuned.exists():
         return [config.search]
     weights, _ = read_weights(tuned)
     return [config.search, replace(weights, ctc_weight=0.0), replace(weights, ctc_weight=config.search.ctc_weight)]
 
 
 def search_weights(
-    objective: Objective, config: TuneConfig, first: Sequence[WordSearchConfig], storage: Path, study: str
+    objective: Objective,
+    config: TuneConfig,
+    decoder: WordDecoder,
+    first: Sequence[WordSearchConfig],
+    storage: Path,
+    study: str,
 ) -> Tuned:
     """Try settings by optuna's TPE sampler, after those named first; an interrupted search goes on.
 
@@ -129,7 +138,7 @@ def search_weights(
     except ImportError:
         raise InputError("mode-ssm tune needs optuna, which is not installed; run pip install optuna.") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    ranges = RANGES[config.decoder]
+    ranges = RANGES[decoder]
     kept = optuna.create_study(storage=f"sqlite:///{storage}", study_name=study, load_if_exists=True)
     state = optuna.trial.TrialState
     done = len(kept.get_trials(states=[state.COMPLETE]))
@@ -161,7 +170,7 @@ def _describe(weights: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in weights.items())
 
 
-def _print_best(best: Tuned, config: TuneConfig, sentences: int, file: Path) -> None:
-    weights = {name: asdict(best.settings)[name] for name in RANGES[config.decoder]}
+def _print_best(best: Tuned, decoder: WordDecoder, sentences: int, file: Path) -> None:
+    weights = {name: asdict(best.settings)[name] for name in RANGES[decoder]}
     print(f"Best of {best.tries} on {sentences} sentences: WER {100 * best.wer:.2f} % with {_describe(weights)}.")
-    print(f"Kept in {file}; use them by mode-ssm decode weights=tuned decoder={config.decoder.value}.")
+    print(f"Kept in {file}; use them by mode-ssm decode weights=tuned decoder={decoder.value}.")

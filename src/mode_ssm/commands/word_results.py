@@ -13,11 +13,12 @@ from rich.table import Table
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.commands.corpora import Corpora
+from mode_ssm.data import denominator
 from mode_ssm.files import replace_texts
 from mode_ssm.labels import Labels
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.search import Found
-from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence, sentence_hash, total, word_errors
+from mode_ssm.scoring import ErrorRate, edit_counts, has_words, normalise_sentence, sentence_hash, total, word_errors
 
 NOTHING = WordHypothesis((), float("-inf"), 0.0, ())
 COLUMNS = ("session", "block", "trial", "sentence", "words", "phonemes", "predicted_phonemes")
@@ -45,8 +46,9 @@ def summarise(
 
     seen_hashes are those of the training sentences; lexicon holds the words that the search could find.
     """
-    labelled = [found for found in results if found.trial.sentence is not None]
+    labelled = [found for found in results if has_words(found.trial.sentence)]
     summary: dict[str, Any] = {"trials": len(results), "trials_labelled": len(labelled)}
+    summary["left_out"] = dict(Counter(found.trial.lost for found in results if found.trial.lost))
     if not labelled:
         return summary
     known = set(seen_hashes)
@@ -54,6 +56,11 @@ def summarise(
     pooled = total(map(word_errors_of, labelled))
     missing = missing_words(labelled, lexicon)
     summary |= {
+        "not_decoded": denominator(
+            len(labelled),
+            [found.trial.lost for found in labelled if found.trial.lost],
+            ["no words that were said"] * (len(results) - len(labelled)),
+        ),
         "wer": pooled.rate,
         "word_edits": pooled.edits,
         "reference_words": pooled.reference_length,
@@ -101,6 +108,8 @@ def print_summary(summary: dict[str, Any], title: str) -> None:
     for name, rate in rows:
         table.add_row(name, "no trials" if rate is None else f"{100 * rate:.2f}")
     Console().print(table)
+    for sentence in summary["not_decoded"]:
+        print(sentence)
 
 
 def in_order(results: Iterable[Found]) -> list[Found]:

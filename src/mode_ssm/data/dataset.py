@@ -1,6 +1,6 @@
 """A split of a data root as a map-style data set that holds no features: a trial is read when it is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from mode_ssm.batch import Trial, TrialKey
 from mode_ssm.config import BadTrial
 from mode_ssm.data.source import Source
 from mode_ssm.errors import InputError
-from mode_ssm.index import MalformedError, Problem, Record
+from mode_ssm.index import MalformedError, Problem, Reason, Record, Remedy, Told
 from mode_ssm.labels import Labels
 
 
@@ -42,12 +42,18 @@ class TrialDataset(Dataset[Trial | Problem]):
     """Can be pickled, and forked, as its source can."""
 
     def __init__(
-        self, source: Source, entries: tuple[TrialEntry, ...], problems: list[Problem], on_bad_trial: BadTrial
+        self,
+        source: Source,
+        entries: tuple[TrialEntry, ...],
+        problems: list[Problem],
+        on_bad_trial: BadTrial,
+        unread: Sequence[Problem] = (),
     ) -> None:
         self.source = source
         self.entries = entries  # by session, then in the order of the source
         self.problems = problems  # found before any features were read
         self.on_bad_trial = on_bad_trial
+        self.unread = tuple(unread)  # what looks like recordings under the data root and is not read
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -83,7 +89,20 @@ class TrialDataset(Dataset[Trial | Problem]):
         try:
             return read_trial(self.source, entry)
         except MalformedError as malformed:
-            return malformed.problem(entry.file, entry.key.group)
+            return bad_trial(self.source, entry, malformed)
+
+
+def bad_trial(source: Source, entry: TrialEntry, malformed: MalformedError) -> Problem:
+    """What is wrong with a trial, and what was said in it all the same: where trials are scored, that counts."""
+    labels = None
+    if entry.labels is not None:
+        try:
+            labels = source.read_labels(entry.key, entry.record)
+        except MalformedError:
+            labels = None
+    said = None if labels is None else tuple(labels.tolist())
+    told = Told(entry.key.session, entry.key.block, entry.key.number, said, entry.sentence)
+    return malformed.problem(entry.file, entry.key.group, entry.key.split, told)
 
 
 def read_trial(source: Source, entry: TrialEntry) -> Trial:
@@ -101,5 +120,6 @@ def check_finite(features: Tensor) -> None:
         frame, channel = (~finite).nonzero()[0].tolist()
         raise MalformedError(
             f"has {int((~finite).sum())} NaN or infinite feature values, the first at frame {frame}, channel {channel}",
-            "Repair the features, or remove the trial from the file.",
+            Remedy("Repair the features", "remove the trial from the file"),
+            Reason.not_finite,
         )

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import BadTrial, DataConfig
-from mode_ssm.data.dataset import TrialDataset, TrialEntry
+from mode_ssm.data.dataset import TrialDataset, TrialEntry, bad_trial
 from mode_ssm.data.source import SPLITS, Source, open_source
 from mode_ssm.errors import InputError
-from mode_ssm.index import MalformedError, Problem, Record, SplitIndex
+from mode_ssm.index import MalformedError, Problem, Reason, Record, Remedy, SplitIndex
 
-LABEL_IT = "Label the trial, or remove it."
+LABEL_IT = Remedy("Label the trial", "remove it")
+SHORTEN = Remedy(
+    "Lower preprocessor.patch_frames, preprocessor.stride_frames or, in training, augmentation.max_speed_change",
+    "remove the trial",
+)
 
 
 def open_split(
@@ -21,12 +25,15 @@ def open_split(
     num_channels: int,
     encoder_frames: Callable[[int], int],
     labelled: bool | None = None,
+    aligned: bool = True,
 ) -> TrialDataset:
     """Find the sessions, index their files of the split, and check each trial against the model.
 
-    `encoder_frames` maps T to the S of the preprocessor; a trial with labels needs S >= U + repeats (CTC
-    needs a blank between two equal labels), any trial S >= 1. `labelled` says whether a trial without labels is a bad
-    one; None: in train and val it is, in test it is not.
+    Args:
+        encoder_frames: maps T to the S of the preprocessor; every trial needs S >= 1.
+        labelled: whether a trial without labels is a bad one; None: in train and val it is, in test it is not.
+        aligned: whether a trial is a bad one that has too few frames for CTC to align its labels, S < U + repeats
+            (CTC needs a blank between two equal labels). That is for training alone: any trial can be decoded.
 
     Raises:
         InputError: where the data root or the split is not there, no trial is usable, or a trial is bad and
@@ -40,13 +47,15 @@ def open_split(
         try:
             if labels_needed(split) if labelled is None else labelled:
                 check_labelled(entry.record)
-            check_fit(entry.record, num_channels, encoder_frames(entry.frames))
+            check_fit(entry.record, num_channels, frames := encoder_frames(entry.frames))
+            if aligned:
+                check_aligned(entry.record, frames)
         except MalformedError as malformed:
-            problems.append(malformed.problem(entry.file, entry.key.group))
+            problems.append(bad_trial(source, entry, malformed))
             continue
         usable.append(entry)
     _check_usable(usable, problems, config, split)
-    return TrialDataset(source, tuple(usable), problems, config.on_bad_trial)
+    return TrialDataset(source, tuple(usable), problems, config.on_bad_trial, index.unread)
 
 
 def list_trials(source: Source, root: str, split: str) -> tuple[SplitIndex, list[TrialEntry], list[Problem]]:
@@ -80,7 +89,7 @@ def labels_needed(split: str) -> bool:
 def check_labelled(record: Record) -> None:
     """Raises: MalformedError, where the trial has no labels."""
     if record.labels is None:
-        raise MalformedError("has no labels, and only a test trial can do without", LABEL_IT)
+        raise MalformedError("has no labels, and only a test trial can do without", LABEL_IT, Reason.unlabelled)
 
 
 def index_problems(source: Source, index: SplitIndex, root: str, split: str) -> list[Problem]:
@@ -129,21 +138,32 @@ def _check_channels(index: SplitIndex, num_channels: int, where: str) -> None:
 
 
 def check_fit(record: Record, num_channels: int, encoder_frames: int) -> None:
-    """Raises: MalformedError, where the trial does not fit the model."""
+    """Raises: MalformedError, where the trial does not fit the model, so that it cannot even be decoded."""
     if record.channels != num_channels:
+        repair = f"Train with preprocessor.num_channels={record.channels} if the others have as many"
         raise MalformedError(
             f"has {record.channels} feature channels but the model expects {num_channels}",
-            f"Train with preprocessor.num_channels={record.channels} if the others have as many, or remove this one.",
+            Remedy(repair, "remove this one"),
+            Reason.channels,
         )
-    settings = "preprocessor.patch_frames, preprocessor.stride_frames"
-    shorten = f"Lower {settings} or, in training, augmentation.max_speed_change; or remove the trial."
     if encoder_frames < 1:
-        raise MalformedError(f"has {record.frames} frames, too few for one encoder frame", shorten)
-    if record.labels is not None and encoder_frames < (needed := record.labels + record.repeats):
+        raise MalformedError(f"has {record.frames} frames, too few for one encoder frame", SHORTEN, Reason.too_short)
+
+
+def is_aligned(record: Record, encoder_frames: int) -> bool:
+    """Whether CTC can align the labels, where there are any: each needs a frame, and a blank between equal ones."""
+    return record.labels is None or encoder_frames >= record.labels + record.repeats
+
+
+def check_aligned(record: Record, encoder_frames: int) -> None:
+    """Raises: MalformedError, where CTC cannot align the labels."""
+    if record.labels is not None and not is_aligned(record, encoder_frames):
         raise MalformedError(
             f"has {record.frames} frames, which may make only {encoder_frames} encoder frames, but its "
-            f"{record.labels} labels, {record.repeats} of them equal to the one before, need {needed}",
-            shorten,
+            f"{record.labels} labels, {record.repeats} of them equal to the one before, need "
+            f"{record.labels + record.repeats}",
+            SHORTEN,
+            Reason.too_many_labels,
         )
 
 
@@ -151,6 +171,11 @@ def _check_usable(entries: list[TrialEntry], problems: list[Problem], config: Da
     if problems and config.on_bad_trial is BadTrial.error:
         more = f" ({len(problems)} problems in all; data.on_bad_trial=skip leaves bad trials out)"
         raise InputError(str(problems[0]) + more)
+    if not entries and problems and all(problem.reason is Reason.unlabelled for problem in problems):
+        raise InputError(
+            f"split={split} has no labels to compare with: none of its {len(problems)} trials under "
+            f"{config.data_root} is labelled; choose split=val or split=train."
+        )
     if not entries:
         raise InputError(
             f"data.data_root={config.data_root} has no usable {split} trial; the first of {len(problems)} problems: "

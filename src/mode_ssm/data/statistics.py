@@ -90,5 +90,5 @@ def feature_statistics(
             statistics.add(entry, features)
             check_finite(features)
         except MalformedError as malformed:
-            problems.append(malformed.problem(entry.file, entry.key.group))
+            problems.append(malformed.problem(entry.file, entry.key.group, entry.key.split))
     return statistics, problems

@@ -2,7 +2,8 @@
 
 Ours holds `trial_ids` (N,), an array `log_probs/<id>` (S, V) for each, `symbols` (V,), `blank` and `boundary`,
 `frame_ms`, `checkpoint`, `sentence_hashes` of its training, and `sessions`, `blocks`, `numbers`, `labelled`,
-`sentences` and `phonemes` (N,). Another decoder's holds an array (S, V) a trial and nothing else; its name is the id.
+`sentences`, `phonemes` and `lost` (N,): why a trial could not be decoded, of which the array has no frames.
+Another decoder's holds an array (S, V) a trial and nothing else; its name is the id.
 """
 
 from pathlib import Path
@@ -61,6 +62,7 @@ def write_posteriors(path: Path, posteriors: Posteriors) -> None:
         "labelled": np.array([trial.sentence is not None for trial in trials]),
         "sentences": np.array([trial.sentence or "" for trial in trials]),
         "phonemes": np.array([labels.text(trial.labels) for trial in trials]),
+        "lost": np.array([trial.lost for trial in trials]),
         **{f"{_FOLDER}{trial.key}": trial.ctc.astype(np.float32) for trial in trials},
     }
     try:
@@ -111,7 +113,8 @@ def _read_ours(path: Path, held: dict[str, Any], order: str | None) -> Posterior
         )
         sentence = str(held["sentences"][row]) if held["labelled"][row] else None
         ctc = _checked(path, name, held[f"{_FOLDER}{name}"], labels)
-        trials.append(SpokenTrial(key, sentence, labels.ids(str(held["phonemes"][row])), ctc, torch.zeros(len(ctc), 0)))
+        said, lost = labels.ids(str(held["phonemes"][row])), str(held["lost"][row]) if "lost" in held else ""
+        trials.append(SpokenTrial(key, sentence, said, ctc, torch.zeros(len(ctc), 0), lost=lost))
     hashes = held["sentence_hashes"].tolist()
     return Posteriors(trials, labels, float(held["frame_ms"]), str(held["checkpoint"]), hashes)
 

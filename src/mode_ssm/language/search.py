@@ -20,9 +20,10 @@ class Found(NamedTuple):
 
 
 def search_ctc(trials: list[SpokenTrial], pool: CTCWordPool, settings: WordSearchConfig, nbest: int) -> list[Found]:
-    """Search CTC posteriors."""
-    found = pool.search([trial.ctc for trial in trials], settings, nbest)
-    return [Found(trial, hypotheses) for trial, hypotheses in zip(trials, found, strict=True)]
+    """Search CTC posteriors; a trial without frames gets no sentence."""
+    heard = [trial for trial in trials if len(trial.ctc)]
+    found = iter(pool.search([trial.ctc for trial in heard], settings, nbest))
+    return [Found(trial, next(found) if len(trial.ctc) else []) for trial in trials]
 
 
 def search_transducer(
@@ -38,5 +39,7 @@ def search_transducer(
     search = TransducerSearch(
         word_graph(model, tree, settings), transducer, settings, nbest, joint=decoder is WordDecoder.joint
     )
-    for trials in batches:
+    for batch in batches:
+        yield from (Found(trial, []) for trial in batch if not len(trial.ctc))
+        trials = [trial for trial in batch if len(trial.ctc)]
         yield from map(Found, trials, search([TransducerFrames(trial.encoded, trial.ctc) for trial in trials]))

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import DataConfig
-from mode_ssm.data import Problem
+from mode_ssm.config import DataConfig, WordDecoder
+from mode_ssm.config import Decoder as Head
+from mode_ssm.data import LeftOut, LostTrial, Problem
 from mode_ssm.decoding.transducer import State, TransducerCallables
 from mode_ssm.errors import InputError
 from mode_ssm.language.spoken import SpokenTrial
@@ -30,6 +31,19 @@ class Ensemble:
         for other in others:
             first.labels.require(other.labels, str(first.path), str(other.path))
 
+    def word_decoder(self, asked: WordDecoder | None) -> WordDecoder:
+        """The decoder asked for, where every network has trained its heads; None = the best head of the first network.
+
+        Raises:
+            InputError: for a head that some network has not trained.
+        """
+        first = self.recognisers[0]
+        chosen = WordDecoder(first.head(None).value) if asked is None else asked
+        for recogniser in self.recognisers:
+            for head in Head if chosen is WordDecoder.joint else [Head(chosen.value)]:
+                recogniser.head(head)
+        return chosen
+
     @property
     def transducer(self) -> TransducerCallables:
         networks = [recogniser.model for recogniser in self.recognisers]
@@ -38,23 +52,27 @@ class Ensemble:
 
     @torch.no_grad()
     def encode(
-        self, data: DataConfig, split: str, batch_size: int, *, for_transducer: bool
+        self, data: DataConfig, split: str, batch_size: int, *, for_transducer: bool, labelled: bool = False
     ) -> Iterator[list[SpokenTrial]]:
-        """Every good trial of a split once, a batch at a time; bad ones are named on stderr.
+        """Every trial of a split once, a batch at a time; those that cannot be decoded are named, and come last.
+
+        They have no frames, so that no sentence is found for them: what was said in them counts as deleted.
+        `labelled` leaves trials without labels out.
 
         Raises:
             InputError: when the networks do not read the same trials at the same frame rate, or no trial can be read.
         """
-        datasets = [recogniser.open(data, split) for recogniser in self.recognisers]
+        datasets = [recogniser.open(data, split, labelled=labelled) for recogniser in self.recognisers]
         for recogniser, dataset in zip(self.recognisers, datasets, strict=True):
             self._check(dataset.entries == datasets[0].entries, recogniser)
         self.recognisers[0].introduce(datasets[0])
+        left_out = LeftOut(split, datasets[0].problems, say_left_out)
         streams = [
             recogniser.encode(
                 dataset,
                 batch_size=batch_size,
                 num_workers=data.num_workers,
-                on_problem=say_left_out if recogniser is self.recognisers[0] else _keep_quiet,
+                on_problem=left_out if recogniser is self.recognisers[0] else _keep_quiet,
             )
             for recogniser, dataset in zip(self.recognisers, datasets, strict=True)
         ]
@@ -62,6 +80,13 @@ class Ensemble:
             for recogniser, (_, encoded) in zip(self.recognisers, together, strict=True):
                 self._check(torch.equal(encoded.lengths, together[0][1].lengths), recogniser)
             yield self._trials(together, for_transducer)
+        lost = [self._lost(trial) for trial in left_out.trials if trial.labels or not labelled]
+        if lost:
+            yield lost
+
+    def _lost(self, trial: LostTrial) -> SpokenTrial:
+        silence = np.zeros((0, len(self.recognisers[0].checkpoint.labels)), np.float32)
+        return SpokenTrial(trial.key, trial.sentence, trial.labels, silence, torch.zeros(0, 0), lost=trial.reason)
 
     def _check(self, alike: bool, recogniser: Recogniser) -> None:
         if not alike:

@@ -3,7 +3,8 @@
 What reads a split (HDF5, loaders, a progress bar) is imported when one is read, for a network alone needs none of it.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ class Recogniser:
             )
         if name is None:
             rates = self.checkpoint.position.rates
-            return Head(min(reversed(trained), key=lambda head: rates.get(head, 0.0)))
+            return Head(min(reversed(trained), key=lambda head: rates.get(head, math.inf)))
         if name not in trained:
             raise InputError(
                 f"{self.checkpoint.path} has no trained head '{name}' to decode with; choose {' or '.join(trained)}."
@@ -62,7 +63,7 @@ class Recogniser:
         return {session: index for index, session in enumerate(self.checkpoint.sessions)}
 
     def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> "TrialDataset":
-        """A split of a data root, checked against this network; `labelled` as of open_split."""
+        """A split of a data root: the trials that this network can decode; `labelled` as of open_split."""
         from mode_ssm.data import open_split
 
         config = self.checkpoint.config
@@ -72,6 +73,7 @@ class Recogniser:
             num_channels=config.preprocessor.num_channels,
             encoder_frames=lambda frames: encoder_frames(config, frames),
             labelled=labelled,
+            aligned=False,
         )
         self.checkpoint.labels.require(dataset.labels, str(self.checkpoint.path), data.data_root)
         return dataset
@@ -114,11 +116,20 @@ class Recogniser:
             raise InputError(f"None of the {trials} could be decoded; mode-ssm inspect says what is wrong with them.")
 
     def introduce(self, dataset: "TrialDataset") -> None:
-        """Name on stderr what was left out of a split on opening it, and which of its sessions are unknown."""
+        """Name on stderr what is not read, what was left out of a split, and which of its sessions are unknown."""
+        if dataset.unread:
+            _say(not_read(dataset.unread))
         for problem in dataset.problems:
             say_left_out(problem)
         for session in sorted({entry.key.session for entry in dataset.entries} - {*self.checkpoint.sessions}):
             _say(f"{session} was not trained on: it is decoded as an unknown session.")
+
+
+def not_read(unread: Sequence["Problem"]) -> str:
+    """One sentence for all that looks like recordings and is not read."""
+    first, *others = unread
+    more = f" and {len(others)} more, which mode-ssm inspect names" if others else ""
+    return f"Not read, though it looks like recordings: {first.file}{more}."
 
 
 def say_left_out(problem: "Problem") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,12 +10,14 @@ from torch import Tensor
 
 from mode_ssm.batch import Trial, TrialKey, collate
 from mode_ssm.config import BadTrial, Decoder, ReportConfig
-from mode_ssm.data import TrialDataset
+from mode_ssm.data import LeftOut, LostTrial, TrialDataset, TrialEntry
 from mode_ssm.errors import InputError
 from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
 from mode_ssm.recognition.searches import SearchOptions, align_labels, recognise, references
 from mode_ssm.report.records import Run
 from mode_ssm.scoring import ErrorRate, edit_counts, total
+
+_Trial = TypeVar("_Trial")
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ class DecodedSplit:
 
     dataset: TrialDataset
     split: str
-    of: int  # usable trials of the split, of which `trials` may be a part
-    trials: list[DecodedTrial]  # in session, block and trial order
+    of: int  # labelled trials of the split, of which `trials` may be a part
+    trials: list[DecodedTrial]  # in session, block and trial order; one that could not be decoded said nothing
+    lost: list[str]  # why some of them could not
 
     @property
     def heads(self) -> list[str]:
@@ -78,29 +82,38 @@ def _decode(run: Run, network: Recogniser, config: ReportConfig) -> DecodedSplit
     data = replace(run.config.data, on_bad_trial=BadTrial.skip, num_workers=0)
     if config.data.data_root is not None:
         data = replace(data, data_root=config.data.data_root)
-    whole = network.open(data, config.split)
-    dataset = _some(whole, config.max_trials)
-    heads = [head.value for head in network.heads]
-    trials = sorted(_decode_all(network, dataset, heads, config.batch_size), key=lambda t: _place(t.key))
-    return DecodedSplit(dataset, config.split, len(whole), trials)
+    whole = network.open(data, config.split, labelled=True)
+    lost = LeftOut(config.split, whole.problems, say_left_out).labelled
+    everything: list[TrialEntry | LostTrial] = sorted([*whole.entries, *lost], key=_place_of)
+    chosen = _some(everything, config.max_trials)
+    dataset = whole.subset(trial for trial in chosen if isinstance(trial, TrialEntry))
+    heads, unread = [head.value for head in network.heads], LeftOut(config.split, [], say_left_out)
+    trials = [*_decode_all(network, dataset, heads, config.batch_size, unread)] if len(dataset) else []
+    lost = [trial for trial in chosen if isinstance(trial, LostTrial)] + unread.labelled
+    trials += [DecodedTrial(t.key, t.sentence or "", t.labels, {head: [] for head in heads}) for t in lost]
+    trials.sort(key=lambda trial: _place(trial.key))
+    return DecodedSplit(dataset, config.split, len(everything), trials, [trial.reason for trial in lost])
 
 
 def _place(key: TrialKey) -> tuple[str, int, int]:
     return key.session, key.block, key.number
 
 
-def _some(dataset: TrialDataset, most: int | None) -> TrialDataset:
+def _place_of(trial: TrialEntry | LostTrial) -> tuple[str, int, int]:
+    return _place(trial.key)
+
+
+def _some(trials: list[_Trial], most: int | None) -> list[_Trial]:
     """At most so many trials, evenly spread over sessions and blocks."""
-    if most is None or len(dataset) <= most:
-        return dataset
-    kept = np.linspace(0, len(dataset) - 1, most).round().astype(int)
-    return dataset.subset(dataset.entries[i] for i in kept)
+    if most is None or len(trials) <= most:
+        return trials
+    return [trials[i] for i in np.linspace(0, len(trials) - 1, most).round().astype(int)]
 
 
 def _decode_all(
-    network: Recogniser, dataset: TrialDataset, heads: list[str], batch_size: int
+    network: Recogniser, dataset: TrialDataset, heads: list[str], batch_size: int, unread: LeftOut
 ) -> Iterator[DecodedTrial]:
-    for batch, encoded in network.encode(dataset, batch_size=batch_size, num_workers=0, on_problem=say_left_out):
+    for batch, encoded in network.encode(dataset, batch_size=batch_size, num_workers=0, on_problem=unread):
         found = [recognise(network.model, encoded, Decoder(head), SearchOptions()) for head in heads]
         for key, sentence, said, *decoded in zip(batch.keys, batch.sentences, references(batch), *found, strict=True):
             yield DecodedTrial(key, sentence or "", said, dict(zip(heads, decoded, strict=True)))
@@ -117,13 +130,17 @@ class Aligned:
 
 @torch.no_grad()
 def align(network: Recogniser, decoded: DecodedSplit, trial: DecodedTrial) -> Aligned | None:
-    """The best paths of the heads through a trial; None where the trial can no longer be read."""
-    place = next(i for i, entry in enumerate(decoded.dataset.entries) if entry.key == trial.key)
-    read = decoded.dataset.read(place)
+    """The best paths of the heads through a trial; None where the trial cannot be read.
+
+    CTC has none where the frames are too few for its labels.
+    """
+    place = next((i for i, entry in enumerate(decoded.dataset.entries) if entry.key == trial.key), None)
+    read = None if place is None else decoded.dataset.read(place)
     if not isinstance(read, Trial):
         return None
-    model, labels = network.model, torch.tensor(trial.reference, dtype=torch.int64, device=network.device)
-    frames, lengths = model.encode(collate([read], network.session_index).to(network.device))
-    real = frames[0, : int(lengths[0])]
-    found = {head: align_labels(model, real, labels, Decoder(head)).tolist() for head in decoded.heads}
+    model, batch = network.model, collate([read], network.session_index).to(network.device)
+    frames, lengths = model.encode(batch)
+    real, labels = frames[0, : int(lengths[0])], batch.labels[0]
+    heads = [head for head in decoded.heads if head != "ctc" or bool(batch.aligned(lengths)[0])]
+    found = {head: align_labels(model, real, labels, Decoder(head)).tolist() for head in heads}
     return Aligned(trial, read.features, found)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from mode_ssm.config import ReportConfig
+from mode_ssm.data import denominator
 from mode_ssm.labels import Labels
 from mode_ssm.recognition.network import Recogniser
 from mode_ssm.report.alignment_figure import draw_alignment
@@ -72,9 +73,10 @@ def _scope(decoded: DecodedSplit) -> str:
     count, of = len(decoded.trials), decoded.of
     which = f"all {of:,} trials" if count == of else f"{count:,} of the {of:,} trials, evenly spread,"
     rates = " and ".join(f"{decoded.rate(head):.2f} % ({TERMS[head].title})" for head in decoded.heads)
-    return (
+    text = (
         f"The best checkpoint's greedy output on {which} of the {decoded.split} split; phoneme error rate here {rates}."
     )
+    return " ".join([text, *denominator(count, decoded.lost)])
 
 
 def _confusions(decoded: DecodedSplit, labels: Labels) -> list[Block]:
@@ -107,7 +109,7 @@ def _alignments(run: Run, network: Recogniser, decoded: DecodedSplit, config: Re
         aligned = align(network, decoded, trial)
         title = f"{trial.key}: {trial.sentence}" if trial.sentence else str(trial.key)
         if aligned is None:
-            blocks.append(Note("This trial could not be read again.", title))
+            blocks.append(Note("This trial could not be read.", title))
             continue
         healthy = (
             f"The reference as the heads' best paths set it ({_rates(trial)}). Healthy: phonemes spread over the "

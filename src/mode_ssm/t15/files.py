@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 
 from mode_ssm.errors import printable
-from mode_ssm.index import MalformedError
+from mode_ssm.index import MalformedError, Remedy
 
 MAX_OPEN_FILES = 8  # per process; T15 has 45 files a split
-COPY_AGAIN = "Copy or download the file again, or move it out of the session folder."
+COPY_AGAIN = Remedy("Copy or download the file again", "move it out of the session folder")
 _LOCKED = (errno.EAGAIN, errno.EACCES)  # what a lock answers that another program holds
 _H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # all that h5py makes of an HDF5 error
 
@@ -61,7 +61,7 @@ def stat_file(path: Path) -> os.stat_result:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise MalformedError("is not a file", "Put the session's HDF5 file in its place, or remove it.")
+            raise MalformedError("is not a file", Remedy("Put the session's HDF5 file in its place", "remove it"))
         path.open("rb").close()
     except PermissionError:
         raise MalformedError(

@@ -4,23 +4,25 @@ The layout is T15's: `input_features` (T, C), and where the trial is labelled `s
 the first `seq_len` are labels; attributes n_time_steps, session, block_num, trial_num, seq_len, sentence_label.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from mode_ssm.errors import printable
-from mode_ssm.index import MalformedError, Record
+from mode_ssm.index import MalformedError, Record, Remedy, Told
 from mode_ssm.labels import Labels
 from mode_ssm.t15.files import reading
 
 MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
 MAX_CHANNELS = 10_000
-WRITE_AGAIN = "Write the trial again in the T15 layout, or remove it from the file."
+WRITE_AGAIN = Remedy("Write the trial again in the T15 layout", "remove it from the file")
 
 
 LabelArray = NDArray[np.int64]
+_Part = TypeVar("_Part")
 
 
 def trial_group(file: h5py.File, name: str) -> h5py.Group:
@@ -55,6 +57,25 @@ def read_record(file: h5py.File, name: str, session: str, label_set: Labels) -> 
         sentence=_read_sentence(group),
     )
     return record, labels
+
+
+def read_told(file: h5py.File, name: str, session: str, label_set: Labels) -> Told:
+    """What a trial that breaks the layout tells all the same."""
+
+    def part(read: Callable[[h5py.Group], _Part | None]) -> _Part | None:
+        try:
+            return read(trial_group(file, name))
+        except MalformedError:
+            return None
+
+    labels = part(lambda group: _read_labels(group, label_set))
+    return Told(
+        session,
+        part(lambda group: _integer(group, "block_num")),
+        part(lambda group: _integer(group, "trial_num")),
+        None if labels is None else tuple(labels.tolist()),
+        part(_read_sentence),
+    )
 
 
 def read_features(file: h5py.File, record: Record) -> NDArray[np.float32]:
@@ -109,6 +130,7 @@ def _check_session(group: h5py.Group, folder: str) -> None:
 
 
 def _read_labels(group: h5py.Group, label_set: Labels) -> LabelArray | None:
+    """The labels; None where there are none, or none but the padding of a placeholder."""
     dataset = _dataset(group, "seq_class_ids")
     if dataset is None:
         return None
@@ -120,12 +142,16 @@ def _read_labels(group: h5py.Group, label_set: Labels) -> LabelArray | None:
             WRITE_AGAIN,
         )
     count = _integer(group, "seq_len")
+    if count == 0:
+        return None
     if not 0 < count <= shape[0]:
         raise MalformedError(
             f"has seq_len={count}, needed is 1 to {shape[0]}, the length of seq_class_ids", WRITE_AGAIN
         )
     with reading("seq_class_ids"):
         labels: LabelArray = dataset[:count].astype(np.int64)
+    if (labels == label_set.blank).all():
+        return None
     bad = np.flatnonzero((labels < 0) | (labels >= len(label_set)) | (labels == label_set.blank))
     if len(bad):
         label, place = labels[bad[0]], bad[0]
@@ -135,9 +161,9 @@ def _read_labels(group: h5py.Group, label_set: Labels) -> LabelArray | None:
 
 
 def _read_sentence(group: h5py.Group) -> str | None:
-    """The attribute sentence_label, or else the ASCII codes of `transcription`, or else None."""
+    """The attribute sentence_label, or else the ASCII codes of `transcription`, or else None; empty text is none."""
     sentence = _text(group, "sentence_label")
-    if sentence is not None:
+    if sentence is not None and sentence.strip():
         return sentence
     dataset = _dataset(group, "transcription")
     if dataset is None:
@@ -146,7 +172,7 @@ def _read_sentence(group: h5py.Group) -> str | None:
         codes = np.asarray(dataset[:MAX_FRAMES] if dataset.ndim == 1 else None)
     if codes.dtype.kind not in "iu" or (len(codes) and not 0 <= codes.min() <= codes.max() < 128):
         raise MalformedError("has a transcription that is no row of ASCII codes", WRITE_AGAIN)
-    return bytes(codes.astype(np.uint8)).partition(b"\0")[0].decode("ascii").strip()
+    return bytes(codes.astype(np.uint8)).partition(b"\0")[0].decode("ascii").strip() or None
 
 
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:

@@ -16,14 +16,15 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from mode_ssm.index import MalformedError, Problem, Record, SplitIndex
+from mode_ssm.index import MalformedError, Problem, Reason, Record, SplitIndex, Told
 from mode_ssm.labels import Labels
+from mode_ssm.t15.missed import gaps, unread
 from mode_ssm.t15.scan import FileIndex
 from mode_ssm.t15.scan_process import scan_file
 from mode_ssm.t15.sessions import file_name
 
 log = logging.getLogger(__name__)
-_FORMAT = 2  # of the JSON file; raised with each change of what is checked or kept
+_FORMAT = 3  # of the JSON file; raised with each change of what is checked or kept
 _RECORD_TYPES = (str, int, int, int, int, (int, NoneType), int, (str, NoneType))
 
 
@@ -48,7 +49,7 @@ def index_split(root: Path, sessions: Sequence[str], split: str, labels: Labels,
             files[name] = found
             index.records[session] = found.records
         except MalformedError as malformed:
-            index.problems.append(malformed.problem(name))
+            index.problems.append(malformed.problem(name, None, split))
     if changed and cache is not None:
         _save(cache, root, origin, known)
     for name, found in files.items():
@@ -56,6 +57,8 @@ def index_split(root: Path, sessions: Sequence[str], split: str, labels: Labels,
         if found.others:
             what = f"holds {', '.join(found.others)} beside its trials"
             index.notes.append(Problem(name, None, what, "Nothing but trial_NNNN groups is read."))
+        index.gaps += gaps(name, found)
+    index.unread += unread(root, sessions)
     return index
 
 
@@ -108,9 +111,17 @@ def _from_json(entry: dict[str, Any]) -> FileIndex:
     for record in records:
         if not all(isinstance(value, kind) for value, kind in zip(record, _RECORD_TYPES, strict=True)):  # type: ignore[arg-type]
             raise TypeError(record)
-    problems = tuple(Problem(**problem) for problem in entry["problems"])
+    problems = tuple(_problem(**problem) for problem in entry["problems"])
     others = tuple(str(other) for other in entry["others"])
     return FileIndex(int(entry["size"]), int(entry["mtime_ns"]), records, problems, others)
+
+
+def _problem(reason: str, told: Sequence[Any] | None, **texts: Any) -> Problem:
+    if told is None:
+        return Problem(**texts, reason=Reason(reason))
+    session, block, number, labels, sentence = told
+    plain = None if labels is None else tuple(map(int, labels))
+    return Problem(**texts, reason=Reason(reason), told=Told(session, block, number, plain, sentence))
 
 
 def _save(cache: Path, root: Path, origin: dict[str, Any], files: dict[str, FileIndex]) -> None:

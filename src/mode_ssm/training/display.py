@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Position
+from mode_ssm.recognition.network import not_read
 from mode_ssm.training.balance import balances
 from mode_ssm.training.run_folder import RunFolder, read_metrics
 from mode_ssm.training.splits import Splits
@@ -121,6 +122,14 @@ def introduction(
         yield f"Leaving out: {problem}"
     if splits.problems:
         yield f"{len(splits.problems)} problems found; mode-ssm inspect lists them."
+    if train.unread:
+        yield not_read(train.unread)
+    if splits.unaligned:
+        first = min(map(str, splits.unaligned))
+        yield (
+            f"{len(splits.unaligned)} train trials ({first}) may have too few encoder frames for CTC to align their "
+            "labels: the other terms train on them."
+        )
     untrained = {entry.key.session for entry in val.entries} - {*splits.sessions} if val else set()
     for session in sorted(untrained):
         yield f"There are no train trials of {session}: it is decoded as a session that the network does not know."

@@ -6,7 +6,7 @@ processes), sums the gradients, clips, and steps; or is skipped, and said so, wh
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
 from mode_ssm.config import Resume, StageConfig, TrainConfig
-from mode_ssm.data import Problem, TrialDataset, read_batches, sequential_batches
+from mode_ssm.data import LeftOut, Problem, TrialDataset, read_batches, sequential_batches
 from mode_ssm.errors import InputError
 from mode_ssm.files import put_also
 from mode_ssm.memory import keep_freed_memory
@@ -248,10 +248,16 @@ class Trainer:
                 f"the batches in {self.folder.path / 'skipped'}, or lower training.optimizer.lr, and start again."
             )
 
-    def read(self, dataset: TrialDataset, plan: Sequence[Sequence[int]]) -> Iterator[Batch | None]:
-        def report(problem: Problem) -> None:
-            self.display.say(f"Leaving out: {problem}", in_every_process=True)
+    def report(self, problem: Problem) -> None:
+        self.display.say(f"Leaving out: {problem}", in_every_process=True)
 
+    def read(
+        self,
+        dataset: TrialDataset,
+        plan: Sequence[Sequence[int]],
+        on_problem: Callable[[Problem], None] | None = None,
+    ) -> Iterator[Batch | None]:
+        report = on_problem or self.report
         index, workers = self.splits.session_index, self.config.data.num_workers
         device = self.fabric.device
         return read_batches(dataset, plan, session_index=index, num_workers=workers, on_problem=report, device=device)
@@ -285,8 +291,10 @@ class Trainer:
         if self.splits.val is None or not heads:
             return {}
         plan = sequential_batches(self.splits.val.entries, self.config.training.batch_size)
-        share = self.read(self.splits.val, plan[self.fabric.global_rank :: self.fabric.world_size])
-        found = validate(self.fabric, self.model, share, heads, self.splits.val.sessions, lambda: stop.requested)
+        left_out = LeftOut("val", self.splits.val.problems if self.is_main else [], self.report)
+        share = self.read(self.splits.val, plan[self.fabric.global_rank :: self.fabric.world_size], left_out)
+        sessions = self.splits.val.sessions
+        found = validate(self.fabric, self.model, share, heads, sessions, lambda: stop.requested, left_out)
         if found is None:
             self.leave()
         self.log(

@@ -25,9 +25,12 @@ class UpdateSizes(NamedTuple):
 
     whole: UpdateSize
     labelled: UpdateSize  # of the trials with labels
+    aligned: UpdateSize  # of those whose labels CTC can align
 
     def of(self, term: Term) -> UpdateSize:
         """The trials that a term can use."""
+        if term.needs_alignment:
+            return self.aligned
         return self.labelled if term.needs_labels else self.whole
 
 
@@ -61,8 +64,8 @@ def batch_loss(
     numbers: dict[str, Tensor] = {}
     for (term, weight), square in zip(objective, encoder_squares, strict=True):
         encoded, usable = Encoded(measured(frames, square), lengths), batch
-        if term.needs_labels and sizes.labelled != sizes.whole:
-            encoded, usable = labelled_rows(encoded, batch)
+        if sizes.of(term) != sizes.whole:
+            encoded, usable = rows_of(encoded, batch, usable_rows(term, batch, lengths))
         if not usable.keys:
             continue
         loss, found = term.loss(TermInput(model, encoded, usable, sizes.of(term), autocast))
@@ -71,9 +74,14 @@ def batch_loss(
     return BatchLoss(total, numbers)
 
 
-def labelled_rows(encoded: Encoded, batch: Batch) -> tuple[Encoded, Batch]:
-    """The trials of a batch that have labels."""
-    rows = batch.labelled.nonzero().flatten()
+def usable_rows(term: Term, batch: Batch, lengths: Tensor) -> Tensor:
+    """(B,) bool: the trials that a term can use, of which only CTC's must have frames enough for their labels."""
+    return batch.aligned(lengths) if term.needs_alignment else batch.labelled
+
+
+def rows_of(encoded: Encoded, batch: Batch, chosen: Tensor) -> tuple[Encoded, Batch]:
+    """Some trials of a batch, (B,) bool."""
+    rows = chosen.nonzero().flatten()
     lengths = encoded.lengths[rows]
     longest = int(lengths.max()) if len(rows) else 0
     kept: dict[str, Any] = {name: value[rows] for name, value in batch._asdict().items() if isinstance(value, Tensor)}

@@ -3,22 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mode_ssm.batch import TrialKey
 from mode_ssm.config import StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
+from mode_ssm.data.opening import is_aligned
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import encoder_frames
 from mode_ssm.training.augment import fewest_frames
-from mode_ssm.training.terms import Term, trained
+from mode_ssm.training.terms import TERMS, Term, trained
 
 
 @dataclass(frozen=True)
 class Splits:
     train: TrialDataset  # the trials of all splits that some stage trains on
     val: TrialDataset | None
+    unaligned: frozenset[TrialKey] = frozenset()  # trials to train on that CTC cannot align at their shortest
 
     def trained_on(self, stage: StageConfig) -> TrialDataset:
-        """The trials of a stage."""
-        chosen = [entry for entry in self.train.entries if entry.key.split in stage.splits]
+        """The trials of a stage: those that one of its terms, at least, can use."""
+        unused = self.unaligned if needs_alignment(stage) else frozenset()
+        chosen = [entry for entry in self.train.entries if entry.key.split in stage.splits and entry.key not in unused]
         return self.train if len(chosen) == len(self.train) else self.train.subset(chosen)
 
     @property
@@ -36,33 +40,49 @@ class Splits:
         return self.train.problems + (self.val.problems if self.val else [])
 
 
+def needs_alignment(stage: StageConfig) -> bool:
+    """Whether all terms of a stage need trials that CTC can align."""
+    weights = [TERMS[name].needs_alignment for name, weight in stage.weights.items() if weight > 0]
+    return all(weights)
+
+
 def open_splits(config: TrainConfig) -> Splits:
     """Open what is trained on, and val; a trial must fit even at the shortest that augmentation may make it.
+
+    A trial with too few frames for CTC to align its labels is of use where a stage has a term that can do without.
 
     Raises:
         InputError: when there is nothing to train on, or a bad trial and data.on_bad_trial=error.
     """
     channels = config.preprocessor.num_channels
+    aligned = all(needs_alignment(stage) for stage in config.training.stages if stage.epochs)
+
+    def shortest(frames: int) -> int:
+        return encoder_frames(config, fewest_frames(frames, config.augmentation))
+
     named = dict.fromkeys(split for stage in config.training.stages if stage.epochs for split in stage.splits)
     parts = [
         open_split(
             config.data,
             split,
             num_channels=channels,
-            encoder_frames=lambda frames: encoder_frames(config, fewest_frames(frames, config.augmentation)),
+            encoder_frames=shortest,
+            aligned=aligned,
         )
         for split in named
     ]
     train = _joined(parts)
+    unaligned = frozenset(e.key for e in train.entries if not is_aligned(e.record, shortest(e.frames)))
     if train.source.index("val", train.sessions).is_empty:
-        return Splits(train, None)
+        return Splits(train, None, unaligned)
     val = open_split(
         config.data,
         "val",
         num_channels=channels,
         encoder_frames=lambda frames: encoder_frames(config, frames),
+        aligned=False,
     )
-    return Splits(train, val)
+    return Splits(train, val, unaligned)
 
 
 def _joined(parts: Sequence[TrialDataset]) -> TrialDataset:
@@ -70,7 +90,7 @@ def _joined(parts: Sequence[TrialDataset]) -> TrialDataset:
         return parts[0]
     entries = tuple(entry for part in parts for entry in part.entries)
     problems = [problem for part in parts for problem in part.problems]
-    return TrialDataset(parts[0].source, entries, problems, parts[0].on_bad_trial)
+    return TrialDataset(parts[0].source, entries, problems, parts[0].on_bad_trial, parts[0].unread)
 
 
 def check_labels(config: TrainConfig, splits: Splits, terms: Sequence[Term]) -> None:

@@ -164,11 +164,11 @@ def _backward(
 
 def _sizes(fabric: Fabric, model: ModeSSM, batches: Sequence[Batch]) -> UpdateSizes:
     """Over the batches of all processes."""
-    counts = torch.zeros(2, 3, dtype=torch.int64, device=fabric.device)
+    counts = torch.zeros(3, 3, dtype=torch.int64, device=fabric.device)
     for batch in batches:
         frames = encoder_frames(model.config, batch.frame_lengths)
         of_trials = torch.stack([torch.ones_like(frames), frames, batch.label_lengths], dim=1)
-        counts += torch.stack([of_trials.sum(dim=0), of_trials[batch.labelled].sum(dim=0)])
+        usable = (torch.ones_like(batch.labelled), batch.labelled, batch.aligned(frames))
+        counts += torch.stack([of_trials[chosen].sum(dim=0) for chosen in usable])
     sum_over_processes(fabric, [counts])
-    whole, labelled = counts.tolist()
-    return UpdateSizes(UpdateSize(*whole), UpdateSize(*labelled))
+    return UpdateSizes(*(UpdateSize(*count) for count in counts.tolist()))

@@ -7,6 +7,8 @@ import torch
 from lightning_fabric import Fabric
 
 from mode_ssm.batch import Batch
+from mode_ssm.data import LeftOut
+from mode_ssm.index import Reason
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.searches import references
 from mode_ssm.scoring import ErrorRate, edit_counts, total
@@ -22,7 +24,8 @@ class Validation(NamedTuple):
     errors: dict[str, BySession]
     blank: dict[str, float]  # mean probability of blank on the way of the greedy search
     numbers: dict[str, float]  # what the terms measured besides, by key of metrics.jsonl
-    trials: int
+    trials: int  # all labelled ones, those that could not be decoded included
+    left_out: dict[str, int] = {}  # trials that could not be decoded, or have no labels, by reason  # noqa: RUF012
 
     @property
     def totals(self) -> dict[str, ErrorRate]:
@@ -47,7 +50,7 @@ class Validation(NamedTuple):
             | {f"per_{head}_by_session": of_head for head, of_head in by_session.items()}
             | {f"blank_{head}": self.blank.get(head) for head in heads}
             | {measured.key: self.numbers.get(measured.key) for term in terms for measured in term.validation_measured}
-            | {"trials": self.trials, "labels": labels}
+            | {"trials": self.trials, "labels": labels, "left_out": self.left_out}
         )
 
 
@@ -57,25 +60,41 @@ class _Tally:
     def __init__(self, heads: Sequence[Term], sessions: Sequence[str]) -> None:
         self.heads, self.sessions = [head.name for head in heads], sessions
         self.counts = torch.zeros(len(heads), len(sessions), 4, dtype=torch.int64)
-        self.trials = torch.zeros(1, dtype=torch.int64)
+        self.trials = torch.zeros(2, dtype=torch.int64)  # scored, and decoded
+        self.left_out = torch.zeros(len(Reason), dtype=torch.int64)
         self.blanks = torch.zeros(len(heads), 2, dtype=torch.float64)  # sum and number of probabilities
 
     def add(self, head: Term, batch: Batch, decoded: GreedyPath) -> None:
         row, blanks = self.heads.index(head.name), decoded.blanks
         self.blanks[row] += torch.tensor([float(blanks.sum()), len(blanks)], dtype=torch.float64)
         for key, reference, hypothesis in zip(batch.keys, references(batch), decoded.labels, strict=True):
-            errors = edit_counts(reference, hypothesis)
-            numbers = (errors.substitutions, errors.deletions, errors.insertions, errors.reference_length)
-            self.counts[row, self.sessions.index(key.session)] += torch.tensor(numbers)
+            self._count(row, key.session, edit_counts(reference, hypothesis))
+
+    def add_left_out(self, left_out: LeftOut) -> None:
+        """Count what could not be decoded: labelled trials as deletions, for every head."""
+        reasons = [reason.value for reason in Reason]
+        for trial in left_out.trials:
+            self.left_out[reasons.index(trial.reason)] += 1
+        for trial in left_out.labelled:
+            self.trials[0] += 1
+            for row in range(len(self.heads)):
+                self._count(row, trial.key.session, edit_counts(trial.labels, []))
+
+    def _count(self, row: int, session: str, errors: ErrorRate) -> None:
+        numbers = (errors.substitutions, errors.deletions, errors.insertions, errors.reference_length)
+        self.counts[row, self.sessions.index(session)] += torch.tensor(numbers)
 
     def sum_over_processes(self, fabric: Fabric) -> None:
-        self.counts, self.blanks, self.trials = (t.to(fabric.device) for t in (self.counts, self.blanks, self.trials))
-        sum_over_processes(fabric, [self.counts, self.trials])
+        tensors = (self.counts, self.blanks, self.trials, self.left_out)
+        self.counts, self.blanks, self.trials, self.left_out = (tensor.to(fabric.device) for tensor in tensors)
+        sum_over_processes(fabric, [self.counts, self.trials, self.left_out])
         sum_over_processes(fabric, [self.blanks])
 
     def errors(self) -> dict[str, BySession]:
-        """By head, of the sessions that have labels."""
-        found = {}
+        """By head, of the sessions that have labels; of none where no trial could be decoded."""
+        found: dict[str, BySession] = {}
+        if not int(self.trials[1]):
+            return {head: {} for head in self.heads}
         for head, counts in zip(self.heads, self.counts.tolist(), strict=True):
             by_session = {session: ErrorRate(*count) for session, count in zip(self.sessions, counts, strict=True)}
             found[head] = {session: errors for session, errors in by_session.items() if errors.reference_length > 0}
@@ -94,11 +113,13 @@ def validate(
     heads: Sequence[Term],
     sessions: Sequence[str],
     stopped: Callable[[], bool] = lambda: False,
+    left_out: LeftOut | None = None,
 ) -> Validation | None:
     """Decode greedily and compare, over the batches of all processes; None where `stopped` came true in one of them.
 
     Args:
         heads: validated terms.
+        left_out: the bad trials of this process's share, complete when the batches are through.
     """
     tally, cut_short = _Tally(heads, sessions), False
     numbers: dict[str, dict[str, float]] = {head.name: {} for head in heads}  # each from the first batch that gives it
@@ -109,7 +130,7 @@ def validate(
             break
         if batch is None:
             continue
-        tally.trials += len(batch.keys)
+        tally.trials += len(batch.keys)  # both
         with fabric.autocast():
             encoded = model.encode(batch.to(fabric.device))
             for head in heads:
@@ -119,8 +140,11 @@ def validate(
             for head in heads:
                 tally.add(head, batch, head.decode(model, encoded))
     model.train()
+    if left_out is not None:
+        tally.add_left_out(left_out)
     tally.sum_over_processes(fabric)
     if any_process(fabric, cut_short):
         return None
     measured = {key: value for of_head in numbers.values() for key, value in of_head.items()}
-    return Validation(tally.errors(), tally.blank(), measured, int(tally.trials))
+    by_reason = {reason.value: n for reason, n in zip(Reason, tally.left_out.tolist(), strict=True) if n}
+    return Validation(tally.errors(), tally.blank(), measured, int(tally.trials[0]), by_reason)

@@ -17,6 +17,7 @@ class CTC(Term):
         "Healthy: falls steeply, then levels off; a step up at a stage switch is made good within some dozens of "
         "updates."
     )
+    needs_alignment = True
     parts = ("ctc_head",)
     validated = True
     measured = (

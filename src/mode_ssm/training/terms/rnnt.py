@@ -166,9 +166,9 @@ def transducer_nats(
 
 
 def emission_delay_ms(model: ModeSSM, encoded: Encoded, batch: Batch) -> float | None:
-    """How much later the transducer emits a label than CTC begins it: the mean over a batch's first trials."""
-    delays = []
-    for row in range(min(len(batch.keys), ALIGNED_TRIALS)):
+    """How much later the transducer emits a label than CTC begins it: the mean over a batch's first aligned trials."""
+    delays = [torch.zeros(0, dtype=torch.int64)]
+    for row in batch.aligned(encoded.lengths.to(batch.labels.device)).nonzero().flatten().tolist()[:ALIGNED_TRIALS]:
         frames = encoded.frames[row, : int(encoded.lengths[row])]
         labels = batch.labels[row, : int(batch.label_lengths[row])].to(frames.device)
         ctc, rnnt = (align_labels(model, frames, labels, head) for head in (Decoder.ctc, Decoder.rnnt))

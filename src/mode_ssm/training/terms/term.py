@@ -60,6 +60,7 @@ class Term(ABC):
     title: ClassVar[str]  # as people write it
     healthy: ClassVar[str]  # the sentence that says how a sound loss runs
     needs_labels: ClassVar[bool] = True  # or it also sees trials without
+    needs_alignment: ClassVar[bool] = False  # or it also sees trials with fewer frames than CTC needs for the labels
     parts: ClassVar[tuple[str, ...]] = ()  # of the network, besides what all terms train
     validated: ClassVar[bool] = False  # whether `decode` gives labels, to count errors in
     measured: ClassVar[Sequence[Measured]] = ()  # in each update
