@@ -166,7 +166,7 @@ def test_everything_wrong_is_named_and_ends_with_one(
         "t15.2023.09.01/data_train.hdf5 trial_0000 has 20 frames, which may make only 2 encoder frames, but its 5",
         "t15.2023.09.02/data_train.hdf5 is absent. Copy the file there",
         f"{SESSIONS[0]}/data_train.hdf5 holds notes beside its trials. Nothing but trial_NNNN groups is read.",
-        "Trials by feature channels: 7 with 8, 1 with 5.",
+        "Trials by feature channels: 9 with 8, 1 with 5.",
         f"Settings that fit: data.data_root={root} preprocessor.num_channels=8",
     ):
         assert sentence in output

@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--reference", required=True, help="the column with what was said")
     score.add_argument("--hypothesis", required=True, help="the column with what was decoded")
     score.add_argument("--unit", default="phoneme", help="phoneme (symbols between spaces) or word (normalised first)")
+    score.add_argument("--labels", help="of phonemes: a YAML file of the symbols; default: T15's")
     score.set_defaults(run=_score)
     return parser
 
@@ -250,5 +251,16 @@ def _combine(options: argparse.Namespace) -> None:
 def _score(options: argparse.Namespace) -> None:
     from mode_ssm.commands.score import score
 
-    result = score(options.file, reference=options.reference, hypothesis=options.hypothesis, unit=options.unit)
+    result = score(
+        options.file,
+        reference=options.reference,
+        hypothesis=options.hypothesis,
+        unit=options.unit,
+        labels=options.labels,
+    )
+    for column, changes in result["normalised"].items():
+        said = ", ".join(f"{what} ({count} times)" for what, count in changes.items())
+        print(f"{column}: {said}.", file=sys.stderr)
+    if result["rows_without_reference"]:
+        print(f"{result['rows_without_reference']} rows have no reference and are not scored.", file=sys.stderr)
     print(json.dumps(result, indent=2))

@@ -55,7 +55,11 @@ def test_rates_by_hand() -> None:
 
 
 def test_without_labels_there_is_only_a_count() -> None:
-    assert summarise([Found(trial(0, None), [])], [], None, []) == {"trials": 1, "trials_labelled": 0}
+    assert summarise([Found(trial(0, None), [])], [], None, []) == {
+        "trials": 1,
+        "trials_labelled": 0,
+        "left_out": {},
+    }
 
 
 @pytest.mark.parametrize("decoder", list(WordDecoder))
@@ -102,9 +106,11 @@ def test_trials_that_cannot_be_decoded_are_named(
     root = tmp_path / "damaged"
     shutil.copytree(decode_config.data.data_root, root)
     with h5py.File(next(root.glob("*/data_val.hdf5")), "a") as file:
-        file["trial_0000"].attrs["seq_len"] = 0
+        file["trial_0000"].attrs["seq_len"] = 501
     decode(replace(decode_config, data=replace(decode_config.data, data_root=str(root))))
-    assert "trial_0000 has seq_len=0" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "trial_0000 has seq_len=501" in printed.err
+    assert "1 of 6 trials could not be decoded and count as deletions: 1 unreadable." in printed.out
 
 
 def test_an_ensemble_of_one_network_twice_decodes_as_the_network(decode_config: DecodeConfig) -> None:

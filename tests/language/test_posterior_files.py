@@ -27,7 +27,7 @@ def test_words_are_those_of_the_checkpoint(
     file = tmp_path / "made" / "all.npz"
     run("posteriors", run_folder, *data, f"out={file}")
     same = (f"lm={lm_folder}", "nbest=3", "search.lm_weight=0.5")
-    run("decode", run_folder, *data, *same, f"output_dir={tmp_path / 'direct'}")
+    run("decode", run_folder, *data, *same, "decoder=ctc", f"output_dir={tmp_path / 'direct'}")
     run("decode", f"posteriors={file}", *same, f"output_dir={tmp_path / 'later'}")
     for name in ("hypotheses.csv", "nbest.jsonl"):
         assert (tmp_path / "later" / name).read_text() == (tmp_path / "direct" / name).read_text()

@@ -26,13 +26,15 @@ def test_tuning_finds_the_lowest_and_goes_on_where_it_stopped(tmp_path: Path) ->
         return ErrorRate(substitutions=round(1000 * abs(settings.lm_weight - 1.5)), reference_length=1000)
 
     config = TuneConfig(checkpoint="run", lm="lm", tries=6, decoder=WordDecoder.ctc)
-    first = search_weights(objective, config, [config.search], tmp_path / "tune.db", "study")
+    first = search_weights(objective, config, WordDecoder.ctc, [config.search], tmp_path / "tune.db", "study")
     assert len(seen) == first.tries == 6
     assert seen[0] == config.search
-    again = search_weights(objective, config, [config.search], tmp_path / "tune.db", "study")
+    again = search_weights(objective, config, WordDecoder.ctc, [config.search], tmp_path / "tune.db", "study")
     assert len(seen) == 6
     assert again == first
-    longer = search_weights(objective, replace(config, tries=12), [config.search], tmp_path / "tune.db", "study")
+    longer = search_weights(
+        objective, replace(config, tries=12), WordDecoder.ctc, [config.search], tmp_path / "tune.db", "study"
+    )
     assert len(seen) == longer.tries == 12
     assert longer.wer <= first.wer
     assert longer.wer == pytest.approx(min(abs(s.lm_weight - 1.5) for s in seen), abs=1e-3)
@@ -48,14 +50,14 @@ def test_a_start_that_was_interrupted_is_tried_when_tuning_goes_on(tmp_path: Pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search_weights(interrupted, config, starting, tmp_path / "tune.db", "study")
+        search_weights(interrupted, config, WordDecoder.ctc, starting, tmp_path / "tune.db", "study")
     seen: list[float] = []
 
     def objective(settings: WordSearchConfig) -> ErrorRate:
         seen.append(settings.lm_weight)
         return ErrorRate(substitutions=len(seen), reference_length=10)
 
-    search_weights(objective, config, starting, tmp_path / "tune.db", "study")
+    search_weights(objective, config, WordDecoder.ctc, starting, tmp_path / "tune.db", "study")
     assert sorted(seen[:2]) == [config.search.lm_weight, 1.25]
     assert seen.count(1.25) == 1
 
@@ -81,31 +83,31 @@ def test_tune_keeps_weights_that_decode_uses(
 def test_joint_starts_from_what_was_tuned_for_the_transducer(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run" / "checkpoints" / "best.safetensors"
     config, tuned = TuneConfig(checkpoint="run", lm="lm", decoder=WordDecoder.joint), WordSearchConfig(lm_weight=0.3)
-    assert starts(config, checkpoint) == [config.search]
+    assert starts(config, WordDecoder.joint, checkpoint) == [config.search]
     write_weights(tmp_path / "run" / "decoding" / "weights-rnnt.json", tuned, 0.1, "lm")
     alone, together = replace(tuned, ctc_weight=0.0), replace(tuned, ctc_weight=config.search.ctc_weight)
-    assert starts(config, checkpoint) == [config.search, alone, together]
-    assert starts(replace(config, decoder=WordDecoder.ctc), checkpoint) == [config.search]
+    assert starts(config, WordDecoder.joint, checkpoint) == [config.search, alone, together]
+    assert starts(config, WordDecoder.ctc, checkpoint) == [config.search]
 
 
 def test_a_study_is_of_one_search_one_language_model_and_one_data_root(tmp_path: Path) -> None:
     (tmp_path / "lm.arpa").write_text("one")
     config = TuneConfig(checkpoint="run", lm=str(tmp_path))
-    name = study_name(config, 5, 9)
-    assert study_name(replace(config, search=WordSearchConfig(lm_weight=1.9), tries=99), 5, 9) == name
+    name = study_name(config, WordDecoder.ctc, 5, 9)
+    assert study_name(replace(config, search=WordSearchConfig(lm_weight=1.9), tries=99), WordDecoder.ctc, 5, 9) == name
     others = [
         replace(config, search=WordSearchConfig(ctc_beam_size=7)),
         replace(config, data=DataConfig(data_root="elsewhere")),
         replace(config, data=DataConfig(max_sessions=1)),
     ]
-    assert len({name, *(study_name(other, 5, 9) for other in others)}) == 4
+    assert len({name, *(study_name(other, WordDecoder.ctc, 5, 9) for other in others)}) == 4
     (tmp_path / "lm.arpa").write_text("another")
-    assert study_name(config, 5, 9) != name
+    assert study_name(config, WordDecoder.ctc, 5, 9) != name
 
 
 def test_tune_needs_sentences(decode_config: DecodeConfig) -> None:
     asked = {"checkpoint": decode_config.checkpoint, "lm": decode_config.lm, "data": decode_config.data}
-    with pytest.raises(InputError, match="split=test has no sentences"):
+    with pytest.raises(InputError, match="split=test has no labels to compare with"):
         tune(TuneConfig(**asked, split="test"))
 
 

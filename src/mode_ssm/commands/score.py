@@ -1,37 +1,46 @@
 """`mode-ssm score`: the error rate between two columns of a CSV."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from mode_ssm.commands.phoneme_texts import PhonemeReader
 from mode_ssm.errors import InputError
-from mode_ssm.scoring import ErrorRate, edit_counts, total, word_errors
+from mode_ssm.labels import T15, Labels, read_labels
+from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence, total, word_errors
+
+_UNITS = ("phoneme", "word")
 
 
-def _phoneme_errors(reference: str, hypothesis: str) -> ErrorRate:
-    return edit_counts(reference.split(), hypothesis.split())
-
-
-_UNITS: dict[str, Callable[[str, str], ErrorRate]] = {"phoneme": _phoneme_errors, "word": word_errors}
-
-
-def score(path: str | Path, *, reference: str, hypothesis: str, unit: str) -> dict[str, str | int | float]:
+def score(path: str | Path, *, reference: str, hypothesis: str, unit: str, labels: str | None = None) -> dict[str, Any]:
     """Score each row's hypothesis against its reference; an empty hypothesis counts as deletions.
 
-    Phonemes are split at spaces and compared as they stand; words are normalised first.
+    Phonemes are read as labels (of a YAML file, or T15's), and what was brought to one form is counted; words are
+    normalised. A row without a reference is not scored, and counted.
 
     Raises:
-        InputError: on an unknown unit, a file that is not a CSV with these columns, or references without any unit.
+        InputError: on an unknown unit, a file that is not a CSV with these columns, a symbol that is no label, or
+            references without any unit.
     """
     if unit not in _UNITS:
         raise InputError(f"The unit '{unit}' is unknown; choose one of {', '.join(_UNITS)}.")
     pairs = read_columns(path, reference, hypothesis)
-    pooled = total(_UNITS[unit](ref, hyp) for ref, hyp in pairs)
+    normalised: dict[str, dict[str, int]] = {}
+    if unit == "word":
+        said = [(normalise_sentence(ref), hyp) for ref, hyp in pairs]
+        errors = [word_errors(ref, hyp) for ref, hyp in said if ref]
+    else:
+        errors, normalised = _phoneme_errors(
+            pairs, (reference, hypothesis), T15 if labels is None else read_labels(Path(labels))
+        )
+    pooled = total(errors)
     if pooled.reference_length == 0:
         raise InputError(f"Column '{reference}' of {path} holds no {unit}, so there is nothing to divide by.")
     return {
         "unit": unit,
         "rows": len(pairs),
+        "rows_without_reference": len(pairs) - len(errors),
+        "normalised": normalised,
         "reference_length": pooled.reference_length,
         "edits": pooled.edits,
         "substitutions": pooled.substitutions,
@@ -40,6 +49,16 @@ def score(path: str | Path, *, reference: str, hypothesis: str, unit: str) -> di
         "error_rate": pooled.rate,
         "error_rate_percent": round(100 * pooled.rate, 2),
     }
+
+
+def _phoneme_errors(
+    pairs: list[tuple[str, ...]], columns: tuple[str, str], labels: Labels
+) -> tuple[list[ErrorRate], dict[str, dict[str, int]]]:
+    """The errors of the rows with a reference, and what was brought to another form, by column."""
+    readers = [PhonemeReader(labels, f"Column '{column}'") for column in columns]
+    read = [[of(cell, row) for of, cell in zip(readers, pair, strict=True)] for row, pair in enumerate(pairs, start=2)]
+    changes = {column: dict(of.changes) for column, of in zip(columns, readers, strict=True) if of.changes}
+    return [edit_counts(ref, hyp) for ref, hyp in read if ref], changes
 
 
 def read_columns(path: str | Path, *columns: str) -> list[tuple[str, ...]]:

@@ -55,6 +55,7 @@ def summarise(
     groups = _group(labelled, lambda f: "seen" if sentence_hash(f.trial.sentence or "") in known else "unseen")
     pooled = total(map(word_errors_of, labelled))
     missing = missing_words(labelled, lexicon)
+    phonemes = total(edit_counts(f.trial.labels, best(f).labels) for f in results if f.trial.labels)
     summary |= {
         "not_decoded": denominator(
             len(labelled),
@@ -67,7 +68,7 @@ def summarise(
         "oracle_wer": total(map(oracle_errors_of, labelled)).rate,
         "oov_rate": missing.total() / max(pooled.reference_length, 1),
         "oov_words": dict(sorted(missing.items())),
-        "per": total(edit_counts(f.trial.labels, best(f).labels) for f in labelled).rate,
+        "per": phonemes.rate if phonemes.reference_length else None,
         "wer_unseen_sentences": groups.get("unseen"),
         "wer_seen_sentences": groups.get("seen"),
         "wer_by_session": _group(labelled, lambda f: f.trial.key.session),
