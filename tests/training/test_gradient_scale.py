@@ -55,7 +55,9 @@ def losses_and_gradients(model, batch, config, *, measured):
     squares = torch.zeros(2, dtype=torch.float64)
     model.zero_grad()
     if measured:
-        batch_loss(model, batch, objective(config), UpdateSizes(size, size), nullcontext, squares).total.backward()
+        batch_loss(
+            model, batch, objective(config), UpdateSizes(size, size, size), nullcontext, squares
+        ).total.backward()
         return [p.grad for p in model.parameters()], squares.sqrt()
     frames, lengths = model.encode(batch)
     log_probs = model.ctc_log_probs(frames).transpose(0, 1)
@@ -108,7 +110,7 @@ def test_half_precision_is_measured_in_single(root):
     for autocast in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
         squares = torch.zeros(2, dtype=torch.float64)
         batch_loss(
-            model, batch, objective(config), UpdateSizes(size, size), lambda used=autocast: used, squares
+            model, batch, objective(config), UpdateSizes(size, size, size), lambda used=autocast: used, squares
         ).total.backward()
         norms.append(squares.sqrt())
     torch.testing.assert_close(*norms, rtol=0.05, atol=0)

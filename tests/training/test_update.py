@@ -1,14 +1,19 @@
 """One update: accumulation equals the larger batch, scaling included, and bad numbers never reach the weights."""
 
 import copy
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mode_ssm.batch import collate
+from mode_ssm.batch import Trial, TrialKey, collate
 from mode_ssm.data import open_split
+from mode_ssm.decoding.alignment import ctc_alignment
 from mode_ssm.errors import InputError
-from mode_ssm.models.model import ModeSSM
+from mode_ssm.models.model import ModeSSM, encoder_frames
 from mode_ssm.training.devices import start_fabric
 from mode_ssm.training.loop import train
 from mode_ssm.training.objective import Weighted
@@ -89,6 +94,41 @@ def test_a_stage_without_a_head_leaves_it_alone(root):
     for name, parameter in before.named_parameters():
         same = torch.equal(parameter, dict(after.named_parameters())[name])
         assert same == name.startswith(("predictor", "joiner")) or "session" in name or not parameter.requires_grad
+
+
+def test_a_trial_too_short_for_its_labels_is_lost_to_ctc_alone(root):
+    """The transducer's mean is over all trials, CTC's over those whose labels it can align."""
+    config = small_config(root, root / "run", *PLAIN, "losses.rnnt_scaling=none")
+    trials = trials_of(config, root)
+    first, second = (encoder_frames(config, len(trial.features)) for trial in trials[:2])
+    crowded = replace(trials[0], labels=torch.tensor([1 + n % 2 for n in range(first + 1)]))
+    doubled = replace(trials[1], labels=torch.ones(second // 2 + 2, dtype=torch.int64))  # a blank between equal ones
+    together, _ = step(config, [[crowded, trials[2]], [doubled, trials[3]]])
+    alone = [step(config, [[trial]])[0].numbers for trial in (trials[2], trials[3], crowded, doubled)]
+    assert together.numbers["loss_ctc"] == pytest.approx(sum(n["loss_ctc"] for n in alone[:2]) / 2, rel=1e-6)
+    assert together.numbers["loss_rnnt"] == pytest.approx(sum(n["loss_rnnt"] for n in alone) / 4, rel=1e-6)
+    assert all("loss_ctc" not in numbers for numbers in alone[2:])
+    assert not together.skipped
+
+
+@given(st.lists(st.lists(st.integers(1, 3), max_size=6), min_size=1, max_size=4), st.integers(1, 9))
+def test_labels_can_be_aligned_where_some_ctc_path_spells_them(labels, frames):
+    """Against the count of frames that a path needs, and against the search for the best path."""
+    key = TrialKey(SESSIONS[0], "train", "trial_0000", 0, 0)
+    given_ = [Trial(key, torch.zeros(9, 1), torch.tensor(row, dtype=torch.int64), None) for row in labels]
+    found = collate(given_, {}).aligned(torch.full((len(labels),), frames))
+    shortest = [len(row) + sum(a == b for a, b in pairwise(row)) for row in labels]
+    assert found.tolist() == [bool(row) and frames >= least for row, least in zip(labels, shortest, strict=True)]
+    searched = [align(row, frames) is not None for row in labels if row]
+    assert searched == [fits for row, fits in zip(labels, found.tolist(), strict=True) if row]
+
+
+def align(labels, frames):
+    """CTC's best path, or None where the search itself says that there is none."""
+    try:
+        return ctc_alignment(torch.zeros(frames, 4), torch.tensor(labels), blank=0)
+    except InputError:
+        return None
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1e30])

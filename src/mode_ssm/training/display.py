@@ -127,8 +127,8 @@ def introduction(
     if splits.unaligned:
         first = min(map(str, splits.unaligned))
         yield (
-            f"{len(splits.unaligned)} train trials ({first}) may have too few encoder frames for CTC to align their "
-            "labels: the other terms train on them."
+            f"{len(splits.unaligned)} of {len(train)} train trials ({first}) may have too few encoder frames for CTC "
+            "to align their labels: the other terms train on them."
         )
     untrained = {entry.key.session for entry in val.entries} - {*splits.sessions} if val else set()
     for session in sorted(untrained):
