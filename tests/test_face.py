@@ -73,6 +73,44 @@ def test_any_chopping_of_a_stream_equals_the_whole(decoder, head, cuts):
     assert joined == whole
 
 
+@pytest.fixture(scope="module")
+def lm(trained):
+    """A language model of the transcripts."""
+    data = trained / "data"
+    said = ["transcripts=true", f"data.data_root={data}", f"data.cache_dir={trained}"]
+    command("lm", "build", f"out={trained / 'lm'}", *said)
+    return trained / "lm"
+
+
+@pytest.mark.parametrize("head", HEADS)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 5), cuts=st.lists(st.integers(0, FRAMES), max_size=8))
+def test_words_of_any_chopping_of_a_stream_are_those_of_the_whole(decoder, lm, head, seed, cuts):
+    said = 3 * features(seed)
+    whole = decoder.transcribe(said, session=SESSIONS[1], head=head, lm=lm, hotwords=["and"])
+    with decoder.stream(session=SESSIONS[1], head=head, lm=lm, hotwords=["and"]) as stream:
+        heard = [stream.extend(piece) for piece in np.split(said, sorted(cuts))]
+        heard.append(stream.end())
+    assert sum(heard[1:], heard[0]) == whole
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_words_of_an_age_stay(decoder, lm, head):
+    said = 3 * features(4, 200)
+    committed: list[tuple[str, ...]] = []
+    with decoder.stream(head=head, lm=lm, commit_seconds=0.0) as stream:
+        for frame in said:
+            heard = stream.extend(frame)
+            committed.append((committed[-1] if committed else ()) + heard.words)
+            assert len(heard.open) <= 1  # what ended in this frame at the most
+    assert committed[-1]
+    for wrong, given_lm in ((0.4, None), (-1.0, lm), (float("nan"), lm)):
+        with pytest.raises(InputError, match=r"give lm=FOLDER and 0 or more seconds\."):
+            decoder.stream(head=head, lm=given_lm, commit_seconds=wrong)
+    with pytest.raises(InputError, match="give lm=FOLDER too"):
+        decoder.stream(head=head, words=["zyx"])
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_a_trial_does_not_depend_on_those_beside_it(decoder, head):
     trials = [features(n, frames) for n, frames in enumerate((60, 200, 14, 5, 120))]
@@ -99,10 +137,8 @@ def test_what_it_gives_is_that_of_evaluate(trained, decoder):
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_words_are_those_of_decode(trained, decoder, head):
-    lm, data = trained / "lm", trained / "data"
-    if not lm.exists():
-        command("lm", "build", f"out={lm}", "transcripts=true", f"data.data_root={data}", f"data.cache_dir={trained}")
+def test_words_are_those_of_decode(trained, decoder, lm, head):
+    data = trained / "data"
     words = [f"checkpoint={trained / 'causal'}", f"lm={lm}", f"data.data_root={data}", f"data.cache_dir={trained}"]
     command("decode", *words, f"decoder={head}")
     with (trained / "causal" / "decoding" / f"val-{head}" / "hypotheses.csv").open(encoding="utf-8") as file:
@@ -115,10 +151,8 @@ def test_words_are_those_of_decode(trained, decoder, head):
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_words_and_hot_words_of_a_call(trained, decoder, head, capsys):
-    lm, data = trained / "lm", trained / "data"
-    if not lm.exists():
-        command("lm", "build", f"out={lm}", "transcripts=true", f"data.data_root={data}", f"data.cache_dir={trained}")
+def test_words_and_hot_words_of_a_call(trained, decoder, lm, head, capsys):
+    data = trained / "data"
     dataset = load_recogniser(str(trained / "causal")).open(small_config(data, trained / "causal").data, "val")
     trials = [dataset[place].features for place in range(len(dataset))]
     before = decoder.transcribe(trials, head=head, lm=lm)

@@ -1,6 +1,7 @@
 """Words are committed once, and what they cost: nothing by agreement, other hypotheses by age."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from mode_ssm.labels import T15
 from mode_ssm.language.commitment import CommittingStream, SpokenWords
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.model import WordModel
+from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.word_graph import word_graph
+from mode_ssm.language.word_stream import WordSearch
+from tests.decoding.tiny_transducer import TinyTransducer
 from tests.language.conftest import A, B
 from tests.language.paths import posteriors
 
@@ -21,15 +26,33 @@ def search(model: WordModel, **options: float) -> CTCWordSearch:
     return CTCWordSearch(model, build_tree(model), WordSearchConfig(**options), 5)
 
 
-def spoken_in_pieces(stream: CommittingStream, log_probs: np.ndarray, size: int) -> list[SpokenWords]:
+def spoken_in_pieces(stream: CommittingStream[Any], log_probs: Any, size: int) -> list[SpokenWords]:
     return [stream.step(log_probs[at : at + size]) for at in range(0, len(log_probs), size)]
 
 
+def head(model: WordModel, kind: str, frames: int, seed: int) -> tuple[WordSearch[Any], Any]:
+    """A search of a head, and what it reads of a trial."""
+    weights, log_probs = {"lm_weight": 0.5, "word_score": 0.0, "beam_threshold": 8.0}, posteriors(frames, seed)
+    if kind == "ctc":
+        return search(model, **weights), log_probs
+    tiny, options = TinyTransducer(len(T15), seed), WordSearchConfig(**weights)
+    graph = word_graph(model, build_tree(model), options)
+    find = TransducerSearch(graph, tiny.callables(), options, 5, joint=kind == "joint")
+    return find, TransducerFrames(tiny.encoded(frames), log_probs)
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 5), st.sampled_from([None, 0, 2, 6]))
-def test_committed_words_stay(word_model: WordModel, seed: int, frames: int, size: int, lag: int | None) -> None:
-    find = search(word_model, lm_weight=0.5, word_score=0.0, beam_threshold=8.0)
-    log_probs = posteriors(frames, seed)
+@given(
+    st.sampled_from(["ctc", "rnnt", "joint"]),
+    st.integers(0, 10_000),
+    st.integers(1, 30),
+    st.integers(1, 5),
+    st.sampled_from([None, 0, 2, 6]),
+)
+def test_committed_words_stay(
+    word_model: WordModel, kind: str, seed: int, frames: int, size: int, lag: int | None
+) -> None:
+    find, log_probs = head(word_model, kind, frames, seed)
     stream = CommittingStream(find, lag)
     said = spoken_in_pieces(stream, log_probs, size)
     found = stream.end()

@@ -13,7 +13,9 @@ class Backtrace:
 
     def __init__(self) -> None:
         self._size = 1
-        self._columns = np.full((4, 1024), -1, dtype=np.int64)  # parent, label, frame, word
+        # Parent, label, frame, word, and the words up to here.
+        self._columns = np.full((5, 1024), -1, dtype=np.int64)
+        self._columns[4, START] = 0
 
     def __len__(self) -> int:
         return self._size
@@ -22,9 +24,10 @@ class Backtrace:
         """Emissions after others; the words that ended with them or NO_WORD. Gives their numbers."""
         start, self._size = self._size, self._size + len(parent)
         if self._size > self._columns.shape[1]:
-            more = np.full((4, max(self._size, self._columns.shape[1])), -1, dtype=np.int64)
+            more = np.full((5, max(self._size, self._columns.shape[1])), -1, dtype=np.int64)
             self._columns = np.concatenate([self._columns, more], axis=1)
-        self._columns[:, start : self._size] = parent, label, frame, word
+        said = self._columns[4, parent] + (word != NO_WORD)
+        self._columns[:, start : self._size] = parent, label, frame, word, said
         return np.arange(start, self._size)
 
     def path(self, last: int) -> Ints:
@@ -33,12 +36,15 @@ class Backtrace:
         while last != START:
             places.append(last)
             last = int(self._columns[0, last])
-        return self._columns[1:, places[::-1]].T
+        return self._columns[1:4, places[::-1]].T
 
-    def ended(self, last: Ints) -> tuple[Ints, Ints]:
-        """The words of each history and the frames that ended them, (most words, N) each, filled up with NO_WORD."""
+    def ended(self, last: Ints, known: int = 0) -> tuple[Ints, Ints]:
+        """The words of each history after the first `known`, and the frames that ended them, (most words, N) each.
+
+        Shorter columns are filled up with NO_WORD.
+        """
         words, frames = [], []
-        while np.any(last > START):
+        while len(last := np.where(self._columns[4, last] > known, last, START)) and last.any():
             words.append(self._columns[3, last])
             frames.append(self._columns[2, last])
             last = np.maximum(self._columns[0, last], START)

@@ -5,6 +5,7 @@ decoder.transcribe(features, session="t15.2023.08.13").phonemes
 with decoder.stream() as stream:
     for piece in pieces:
         stream.extend(piece).phonemes  # what is new
+    stream.end().words  # those that were still open, where a language model was given
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ from mode_ssm.recognition.searches import SearchOptions, transducer_callables
 from mode_ssm.recognition.stream import EncoderStream
 
 if TYPE_CHECKING:
-    from mode_ssm.recognition.words import Find, HotWords, NewWords, WordFinder
+    from mode_ssm.recognition.words import HeadWords, HotWords, NewWords, TrialWords, WordFinder
 
 Features = NDArray[np.floating[Any]] | Tensor  # (T, C), a row every 20 ms
 
@@ -38,17 +39,23 @@ TRIALS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a trial, or in a piece of one; all fields but `words` have an entry for each phoneme."""
+    """What was said in a trial, or in a piece of one; all fields but the words have an entry for each phoneme."""
 
     phonemes: tuple[str, ...]  # symbols of the decoder's labels
     frames: tuple[int, ...]  # the encoder frame that decided for it, counted from the start of the trial
     times: tuple[float, ...]  # seconds from there to the middle of what that frame sees
-    words: tuple[str, ...] | None = None  # where a language model was given
+    words: tuple[str, ...] | None = None  # where a language model was given; of a piece those that now stay
+    open: tuple[str, ...] = ()  # the best words after those, which may change with the next piece
 
     def __add__(self, later: "Transcript") -> "Transcript":
         """Pieces of one trial joined."""
         words = None if self.words is None or later.words is None else self.words + later.words
-        return Transcript(self.phonemes + later.phonemes, self.frames + later.frames, self.times + later.times, words)
+        phonemes, frames, times = (
+            self.phonemes + later.phonemes,
+            self.frames + later.frames,
+            self.times + later.times,
+        )
+        return Transcript(phonemes, frames, times, words, later.open)
 
 
 class TrainedDecoder:
@@ -67,12 +74,13 @@ class TrainedDecoder:
         self.sessions: tuple[str, ...] = recogniser.checkpoint.sessions
         self.heads: tuple[str, ...] = tuple(head.value for head in recogniser.heads)
         self.head: str = recogniser.head(None).value
+        self._config = recogniser.checkpoint.config
         self._word_finders: dict[str, WordFinder] = {}
 
     @property
     def channels(self) -> int:
         """C, the features that a frame must have."""
-        return self._recogniser.checkpoint.config.preprocessor.num_channels
+        return self._config.preprocessor.num_channels
 
     @property
     def model(self) -> ModeSSM:
@@ -129,14 +137,12 @@ class TrainedDecoder:
         """
         if isinstance(features, np.ndarray | Tensor):
             return self.transcribe([features], session=session, head=head, lm=lm, words=words, hotwords=hotwords)[0]
-        if lm is None and (words or hotwords):
-            raise InputError("words and hotwords are for the search of a language model; give lm=FOLDER too.")
         chosen, found = self._recogniser.head(head), []
-        find = None if lm is None else self._word_search(str(lm), chosen, words, hotwords)
+        search = self._word_search(lm, chosen, words, hotwords)
         for frames in self._encoded(features, session):
             inputs = self._inputs(chosen, frames)
             transcript = self._transcript(self._search(chosen).extend(inputs))
-            found.append(transcript if find is None else replace(transcript, words=find(inputs)))
+            found.append(transcript if search is None else replace(transcript, words=search.find(inputs)))
         return found
 
     def posteriors(self, features: Features, *, session: str | None = None) -> NDArray[np.float32]:
@@ -150,14 +156,37 @@ class TrainedDecoder:
         log_probs: NDArray[np.float32] = self._inputs(head, frames).float().cpu().numpy()
         return log_probs
 
-    def stream(self, *, session: str | None = None, head: str | None = None) -> "TranscriptStream":
+    def stream(
+        self,
+        *,
+        session: str | None = None,
+        head: str | None = None,
+        lm: str | Path | None = None,
+        words: "NewWords" = (),
+        hotwords: "HotWords" = (),
+        commit_seconds: float | None = None,
+    ) -> "TranscriptStream":
         """Begin a trial of which the features come in pieces, for a causal network.
 
+        Args:
+            session: as for transcribe; so are head, lm, words and hotwords.
+            commit_seconds: after its end a word of the best sentence stays, whatever comes; None = once all sentences
+                that are still searched have it, so that the words in the end are those of transcribe.
+
         Raises:
-            InputError: for a network that needs the future, a session or a head that the decoder does not know.
+            InputError: for a network that needs the future, a session or a head that the decoder does not know, and as
+                transcribe for words.
         """
+        if commit_seconds is not None and (lm is None or not commit_seconds >= 0):
+            raise InputError(
+                f"commit_seconds={commit_seconds} is the age at which words of a language model stay; give lm=FOLDER "
+                "and 0 or more seconds."
+            )
         chosen = self._recogniser.head(head)
-        return TranscriptStream(self, EncoderStream(self.model, self._session(session)), chosen)
+        encoder = EncoderStream(self.model, self._session(session))
+        search, frame_ms = self._word_search(lm, chosen, words, hotwords), encoder_frame_ms(self._config)
+        lag = None if commit_seconds is None else round(1000 * commit_seconds / frame_ms)
+        return TranscriptStream(self, encoder, chosen, None if search is None else search.begin(lag))
 
     def _session(self, name: str | None) -> int:
         if name is not None and name not in self.sessions:
@@ -204,8 +233,15 @@ class TrainedDecoder:
         callables, device = transducer_callables(self.model), self._recogniser.device
         return TransducerStream(callables, self.labels.blank, most, device)
 
-    def _word_search(self, lm: str, head: Head, words: "NewWords", hotwords: "HotWords") -> "Find":
-        """The search for the words of a trial, from what the search of a head reads."""
+    def _word_search(
+        self, lm: str | Path | None, head: Head, words: "NewWords", hotwords: "HotWords"
+    ) -> "HeadWords | None":
+        """The search for words, from what the search of a head reads, where there is a language model."""
+        if lm is None:
+            if words or hotwords:
+                raise InputError("words and hotwords are for the search of a language model; give lm=FOLDER too.")
+            return None
+        lm = str(lm)
         if lm not in self._word_finders:
             from mode_ssm.recognition.words import WordFinder
 
@@ -213,18 +249,22 @@ class TrainedDecoder:
         return self._word_finders[lm].search(head, words, hotwords)
 
     def _transcript(self, emissions: Sequence[Emission]) -> Transcript:
-        config = self._recogniser.checkpoint.config
-        begin, step = first_middle_ms(config), encoder_frame_ms(config)
+        begin, step = first_middle_ms(self._config), encoder_frame_ms(self._config)
         middles = [(begin + step * e.frame) / 1000 for e in emissions]
         symbols = tuple(self.labels.symbols[e.label] for e in emissions)
         return Transcript(symbols, tuple(e.frame for e in emissions), tuple(middles))
 
 
 class TranscriptStream:
-    """A trial while it is spoken; all that `extend` gives, joined, is what `transcribe` gives for the whole trial."""
+    """A trial while it is spoken; all that `extend` and `end` give, joined, is what `transcribe` gives for all of it.
 
-    def __init__(self, decoder: TrainedDecoder, encoder: EncoderStream, head: Head) -> None:
-        self._decoder, self._encoder, self._head = decoder, encoder, head
+    With `commit_seconds` words may differ: those that stay early are kept where later frames speak for others.
+    """
+
+    def __init__(
+        self, decoder: TrainedDecoder, encoder: EncoderStream, head: Head, words: "TrialWords | None" = None
+    ) -> None:
+        self._decoder, self._encoder, self._head, self._words = decoder, encoder, head, words
         self._search = decoder._search(head)
 
     def __enter__(self) -> "TranscriptStream":
@@ -240,7 +280,16 @@ class TranscriptStream:
             InputError: for features of another shape.
         """
         frames = self._encoder.extend(torch.as_tensor(features).float())
-        return self._decoder._transcript(self._search.extend(self._decoder._inputs(self._head, frames)))
+        inputs = self._decoder._inputs(self._head, frames)
+        transcript = self._decoder._transcript(self._search.extend(inputs))
+        if self._words is None:
+            return transcript
+        committed, after = self._words.extend(inputs)
+        return replace(transcript, words=committed, open=after)
+
+    def end(self) -> Transcript:
+        """The trial is over: the words that were still open, and no phonemes, which were all given."""
+        return Transcript((), (), (), None if self._words is None else self._words.end())
 
 
 def _as_batch(trials: Sequence[Tensor], session: str, index: dict[str, int]) -> Batch:

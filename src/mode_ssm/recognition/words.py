@@ -1,12 +1,15 @@
 """Words of a trial for the face: a language model's folder, loaded once, and what a call adds to it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from mode_ssm.config import Decoder as Head
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.language.added_words import add_words
+from mode_ssm.language.commitment import CommittingStream
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import load_word_model
@@ -14,12 +17,46 @@ from mode_ssm.language.transducer_search import TransducerFrames, TransducerSear
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import Words, complete, one_word, parse_hotword, pronunciation, say_guesses
 from mode_ssm.language.word_graph import word_graph
+from mode_ssm.language.word_stream import WordSearch
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.searches import transducer_callables
 
 NewWords = Mapping[str, str | None] | Iterable[str]  # with pronunciations in symbols; without one it is guessed
 HotWords = Mapping[str, float] | Iterable[str]  # words or phrases, with boosts in nats
-Find = Callable[[Tensor], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class HeadWords:
+    """The word search of a head: from CTC log-probabilities (s, V) or encoder projections (s, J) to words."""
+
+    search: WordSearch[Any]
+    piece: Callable[[Tensor], Any]  # what the search reads
+
+    def find(self, inputs: Tensor) -> tuple[str, ...]:
+        """The words of a whole trial."""
+        return _best(self.search([self.piece(inputs)])[0])
+
+    def begin(self, lag_frames: int | None) -> "TrialWords":
+        """Start a trial; words are committed as `CommittingStream` says."""
+        return TrialWords(self, CommittingStream(self.search, lag_frames))
+
+
+class TrialWords:
+    """The words of a trial that comes in pieces."""
+
+    def __init__(self, head: HeadWords, stream: CommittingStream[Any]) -> None:
+        self._piece, self._stream = head.piece, stream
+        self._given = 0  # words
+
+    def extend(self, inputs: Tensor) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The newly committed words, and those after them that may change."""
+        committed, after = self._stream.step(self._piece(inputs))
+        new, self._given = committed[self._given :], len(committed)
+        return new, after
+
+    def end(self) -> tuple[str, ...]:
+        """The words that were not committed."""
+        return _best(self._stream.end())[self._given :]
 
 
 class WordFinder:
@@ -35,8 +72,8 @@ class WordFinder:
         self._tree = build_tree(self._model)
         self._guessed: dict[str, str] = {}  # learning to guess takes seconds, so that it is not done twice for a word
 
-    def search(self, head: Head, words: NewWords, hotwords: HotWords) -> Find:
-        """From what a head gives of a trial, CTC log-probabilities (S, V) or encoder projections (S, J), to its words.
+    def search(self, head: Head, words: NewWords, hotwords: HotWords) -> HeadWords:
+        """A search from what a head gives to words.
 
         Raises:
             InputError: for what is no word, symbols that are no labels, or a hot word without a word in it.
@@ -52,10 +89,9 @@ class WordFinder:
             model, tree = add_words(model, tree, additions)
         if head is Head.ctc:
             ctc = CTCWordSearch(model, tree, settings, nbest=1)
-            return lambda log_probs: _best(ctc([log_probs.float().cpu().numpy()])[0])
+            return HeadWords(ctc, lambda log_probs: log_probs.float().cpu().numpy())
         graph, callables = word_graph(model, tree, settings), transducer_callables(self._network)
-        transducer = TransducerSearch(graph, callables, settings, nbest=1)
-        return lambda projected: _best(transducer([TransducerFrames(projected)])[0])
+        return HeadWords(TransducerSearch(graph, callables, settings, nbest=1), TransducerFrames)
 
     def _named(self, words: NewWords) -> Words:
         pairs = words.items() if isinstance(words, Mapping) else ((name, None) for name in words)
