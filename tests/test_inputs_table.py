@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from mode_ssm.cli import main
-from tests.inputs import counts, mended
+from tests.inputs import counts, fields, mended
 from tests.inputs.row import Place, Row, write_said
 from tests.small import SMALL
 
-ROWS: tuple[Row, ...] = (*mended.ROWS, *counts.ROWS)
+ROWS: tuple[Row, ...] = (*mended.ROWS, *counts.ROWS, *fields.ROWS)
 
 
 def status_of(words: list[str]) -> int:

@@ -174,8 +174,8 @@ def test_everything_wrong_is_named_and_ends_with_one(
 
 
 def test_a_train_trial_must_fit_when_its_first_frames_are_cut(config: InspectConfig, root: Path) -> None:
-    for split in ("train", "val"):
-        write_session(root, "t15.2023.09.01", split, [make_trial(0, frames=31)])
+    for seed, split in enumerate(("train", "val")):
+        write_session(root, "t15.2023.09.01", split, [make_trial(seed, frames=31)])
     (problem,) = examine(config).problems
     assert str(problem).startswith(
         "t15.2023.09.01/data_train.hdf5 trial_0000 has 31 frames, which may make only 4 encoder frames, but its 5"
@@ -189,7 +189,7 @@ def test_notes_alone_end_with_zero(config: InspectConfig, root: Path) -> None:
     config.data.max_sessions = 2
     for split in ("val", "test"):
         (root / SESSIONS[1] / f"data_{split}.hdf5").unlink()
-    write_session(root, SESSIONS[1], "val", [FakeTrial(features, block=2, number=i) for i in range(2)])
+    write_session(root, SESSIONS[1], "val", [FakeTrial(features[::-1], block=2, number=i) for i in range(2)])
     found = examine(config)
     assert found.problems == ()
     assert [f"{note.file} {note.what}" for note in found.notes] == [

@@ -56,6 +56,7 @@ class DataConfig:
         None, "the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15", path=True
     )
     max_sessions: int | None = setting(None, "the first N in date order; null = all", low=1)
+    channels: str | None = setting(None, "of the features: 0:256, [0,5,9:12], or not:0:16, all but those; null = all")
     on_bad_trial: BadTrial = setting(BadTrial.skip, "skip names and counts each bad trial; error stops at the first")
     cache_dir: str | None = setting(
         None, "where the index of a data root is kept; null = the user's cache folder", path=True
@@ -66,6 +67,20 @@ class DataConfig:
         unit="reader processes",
         low=0,
     )
+
+
+@dataclass
+class RunDataConfig(DataConfig):
+    """For what a trained network reads."""
+
+    data_root: str = setting("", "empty = the run's own, or where that is gone MODE_SSM_DATA", path=True)
+    channels: str | None = setting(None, "of the features, as for train; null = those that the run chose")
+
+
+class Device(StrEnum):
+    auto = "auto"  # a GPU where there is one
+    cpu = "cpu"
+    cuda = "cuda"
 
 
 class SessionLayer(StrEnum):
@@ -381,7 +396,8 @@ class EvaluateConfig:
     """`mode-ssm evaluate`."""
 
     checkpoint: str = required("a run folder (its best checkpoint) or a checkpoint file", path=True)
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig = field(default_factory=RunDataConfig)
+    device: Device = setting(Device.auto)
     split: str = setting("val", among=("train", "val", "test"))
     decoder: Decoder | None = setting(None, "null = the trained head with the fewest errors in the last validation")
     beam_size: int = setting(1, "rnnt: 1 = greedy", low=1)
@@ -406,6 +422,7 @@ class ReportConfig:
         None, "the HTML file; null = report.html in the run's folder, comparison.html in the first one's", path=True
     )
     data: ReportDataConfig = field(default_factory=ReportDataConfig)
+    device: Device = setting(Device.auto)
     split: str = setting("val", among=("train", "val", "test"))
     max_trials: int | None = setting(200, "to decode, evenly spread; null = all", unit="trials", low=1)
     alignments: int = setting(2, "whose alignments are drawn", unit="trials", low=0)
@@ -552,7 +569,8 @@ class DecodeConfig:
         None, "more run folders, separated by colons: the posteriors of all are averaged", path=True
     )
     lm: str = required("a folder that mode-ssm lm build wrote", path=True)
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig = field(default_factory=RunDataConfig)
+    device: Device = setting(Device.auto)
     split: str = setting("val", among=("train", "val", "test"))
     decoder: WordDecoder | None = setting(None, "null = the trained head with the fewest errors in the last validation")
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
@@ -576,7 +594,8 @@ class PosteriorsConfig:
     checkpoint: str = required("a run folder or a checkpoint", path=True)
     ensemble: str | None = setting(None, "as for decode", path=True)
     out: str = required("the .npz to write", path=True)
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig = field(default_factory=RunDataConfig)
+    device: Device = setting(Device.auto)
     split: str = setting("val", among=("train", "val", "test"))
     batch_size: int = setting(16, unit="trials", low=1)
 
@@ -594,7 +613,8 @@ class TuneConfig:
     confusion_search: ConfusionSearchConfig = field(default_factory=ConfusionSearchConfig)  # phonemes
     ensemble: str | None = setting(None, "as for decode", path=True)
     lm: str = required("a folder that mode-ssm lm build wrote", path=True)
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig = field(default_factory=RunDataConfig)
+    device: Device = setting(Device.auto)
     split: str = setting("val", among=("train", "val", "test"))
     decoder: WordDecoder | None = setting(None, "as for decode")
     search: WordSearchConfig = field(default_factory=WordSearchConfig)  # where the search starts

@@ -40,7 +40,8 @@ def decode(config: DecodeConfig) -> None:
             "confusions=FILE is for phonemes=FILE, and labels for posteriors=FILE and phonemes=FILE; leave them out."
         )
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
-    ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    ensemble = load_ensemble(config.checkpoint, config.ensemble, config.device)
+    config = replace(config, data=ensemble.recognisers[0].data(config.data))
     decoder = ensemble.word_decoder(config.decoder)
     checkpoint = ensemble.recognisers[0].checkpoint
     model = load_words(config.lm, checkpoint.labels, config.search)

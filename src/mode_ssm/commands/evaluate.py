@@ -8,6 +8,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,8 @@ def evaluate(config: EvaluateConfig) -> None:
         InputError: when the split has no labels, or anything named cannot be read.
     """
     corpora = read_corpora(config.corpus_csv) if config.corpus_csv else None
-    recogniser = load_recogniser(config.checkpoint)
+    recogniser = load_recogniser(config.checkpoint, config.device)
+    config = replace(config, data=recogniser.data(config.data))
     head = recogniser.head(config.decoder)
     folder = Path(config.output_dir or _beside(recogniser.checkpoint.path, config.split, head))
     check_writable(folder)

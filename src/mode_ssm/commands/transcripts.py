@@ -7,6 +7,7 @@ from rich.console import Console
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import BadTrial, DataConfig
 from mode_ssm.data import LeftOut, open_source
+from mode_ssm.data.agreement import check_order
 from mode_ssm.data.opening import check_labelled, list_trials
 from mode_ssm.errors import InputError
 from mode_ssm.index import MalformedError
@@ -26,6 +27,7 @@ def read_transcripts(data: DataConfig, split: str) -> list[Transcript]:
     """
     source = open_source(data)
     index, entries, problems = list_trials(source, data.data_root, split)
+    check_order(source, entries)
     found = []
     for entry in entries:
         try:

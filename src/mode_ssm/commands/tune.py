@@ -64,9 +64,9 @@ def tune(config: TuneConfig) -> None:
         raise InputError("labels=FILE is for phonemes=FILE; a checkpoint has its own.")
     if config.out is not None:
         raise InputError("out=FILE is for phonemes=FILE; a checkpoint's weights are kept in its run folder.")
-    ensemble = load_ensemble(config.checkpoint, config.ensemble)
+    ensemble = load_ensemble(config.checkpoint, config.ensemble, config.device)
     decoder = ensemble.word_decoder(config.decoder)
-    config = replace(config, decoder=decoder)
+    config = replace(config, decoder=decoder, data=ensemble.recognisers[0].data(config.data))
     checkpoint = ensemble.recognisers[0].checkpoint
     model = load_words(config.lm, checkpoint.labels, config.search)
     for_transducer = decoder is not WordDecoder.ctc

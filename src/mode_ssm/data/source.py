@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import DataConfig
+from mode_ssm.data.channels import SomeChannels
 from mode_ssm.errors import InputError
 from mode_ssm.index import Record, SplitIndex
 from mode_ssm.labels import Labels
@@ -57,4 +58,5 @@ def open_source(config: DataConfig) -> Source:
         raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
     if config.source not in SOURCES:
         raise InputError(f"data.source={config.source} is no format that is known; choose {' or '.join(SOURCES)}.")
-    return SOURCES[config.source](config)
+    source: Source = SOURCES[config.source](config)
+    return source if config.channels is None else SomeChannels(source, config.channels)

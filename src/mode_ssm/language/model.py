@@ -1,8 +1,10 @@
 """A language model and a lexicon in memory: what every word search needs."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,14 @@ from numpy.typing import NDArray
 
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15, Labels
+from mode_ssm.language.arpa import LN10
 from mode_ssm.language.folder import ARPA, LEXICON, STORE
 from mode_ssm.language.lexicon import Pronunciation, read_lexicon
 from mode_ssm.language.ngram_store import NGramStore, open_ngrams
 from mode_ssm.language.phrase_boosts import PhraseBoosts
+
+_log = logging.getLogger(__name__)
+SHOWN = 5  # unknown words that are named
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,31 @@ def load_word_model(folder: str | Path, labels: Labels = T15) -> WordModel:
     lexicon = read_lexicon(Path(folder) / LEXICON, labels)
     ngrams = open_ngrams(Path(folder) / STORE, Path(folder) / ARPA)
     numbers = np.array([ngrams.index(word) for word in lexicon])
+    _tell_unknown(tuple(lexicon), numbers, ngrams, Path(folder) / LEXICON)
     spellings = tuple(
         (index, (*ids, labels.boundary)) for index, variants in enumerate(lexicon.values()) for ids in variants
     )
     return WordModel(tuple(lexicon), spellings, ngrams, numbers, labels)
+
+
+def _tell_unknown(words: Sequence[str], numbers: NDArray[np.int64], ngrams: NGramStore, path: Path) -> None:
+    """Name the words of a lexicon that the n-gram model lacks.
+
+    Raises:
+        InputError: where it lacks them all.
+    """
+    unknown = [word for word, number in zip(words, numbers, strict=True) if number == ngrams.unknown]
+    if len(unknown) == len(words):
+        there = ", ".join(word for word in ngrams.words[:8] if not word.startswith("<"))
+        raise InputError(
+            f"None of the {len(words)} words of {path} ({', '.join(words[:3])}) is in the n-gram model beside it, "
+            f"which has words such as {there}; make one folder of the two with mode-ssm lm import."
+        )
+    if unknown and parent_process() is None:
+        score = ngrams.unigrams[ngrams.unknown] / LN10
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        _log.warning(
+            "%d of the %d words of %s are not in the n-gram model and score as <unk> (log10 %.1f), so that they are "
+            "hardly ever found: %s%s. Build the model again from text that holds them.",
+            *(len(unknown), len(words), path, score, ", ".join(unknown[:SHOWN]), more),
+        )

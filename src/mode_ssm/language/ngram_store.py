@@ -63,8 +63,8 @@ class NGramStore:
         return {word: number for number, word in enumerate(self.words)}
 
     def index(self, word: str) -> int:
-        """The number of a word: as it stands, in lower or in upper case, the first that the model has."""
-        for form in (word, word.lower(), word.upper()):
+        """The number of a word: as it stands, in lower or upper case or capitalised, the first that there is."""
+        for form in (word, word.lower(), word.upper(), word.capitalize()):
             if form in self._numbers:
                 return self._numbers[form]
         return self.unknown

@@ -1,13 +1,14 @@
 """What a trained network, or several averaged, says of each trial: CTC posteriors, and the transducer to search."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import DataConfig, WordDecoder
+from mode_ssm.config import DataConfig, Device, WordDecoder
 from mode_ssm.config import Decoder as Head
 from mode_ssm.data import LeftOut, LostTrial, Problem
 from mode_ssm.decoding.transducer import State, TransducerCallables
@@ -62,6 +63,7 @@ class Ensemble:
         Raises:
             InputError: when the networks do not read the same trials at the same frame rate, or no trial can be read.
         """
+        data = self.recognisers[0].data(data)
         datasets = [recogniser.open(data, split, labelled=labelled) for recogniser in self.recognisers]
         for recogniser, dataset in zip(self.recognisers, datasets, strict=True):
             self._check(dataset.entries == datasets[0].entries, recogniser)
@@ -111,10 +113,21 @@ class Ensemble:
         ]
 
 
-def load_ensemble(checkpoint: str, more: str | None) -> Ensemble:
+def load_ensemble(checkpoint: str, more: str | None, device: Device = Device.auto) -> Ensemble:
     """Load a run folder, and those of a list separated by colons."""
-    names = [checkpoint, *(name for name in (more or "").split(":") if name)]
-    return Ensemble([load_recogniser(name) for name in names])
+    names = [checkpoint, *_separated(more or "")]
+    return Ensemble([load_recogniser(name, device) for name in names])
+
+
+def _separated(names: str) -> list[str]:
+    """At colons, but those of a path that is there, as in C:/runs/one or a folder named 12:30."""
+    found: list[str] = []
+    parts = names.split(":")
+    while parts:
+        size = next((n for n in range(len(parts), 0, -1) if Path(":".join(parts[:n])).exists()), 1)
+        found.append(":".join(parts[:size]))
+        parts = parts[size:]
+    return [name for name in found if name]
 
 
 def average_log_probs(several: Sequence[Tensor]) -> Tensor:

@@ -5,21 +5,21 @@ What reads a split (HDF5, loaders, a progress bar) is imported when one is read,
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import DataConfig
+from mode_ssm.config import DataConfig, Device, default_data_root
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import Encoded, ModeSSM, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
-    from mode_ssm.data import Problem, TrialDataset
+    from mode_ssm.data import Problem, TrialDataset, TrialEntry
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,21 @@ class Recogniser:
     def session_index(self) -> dict[str, int]:
         return {session: index for index, session in enumerate(self.checkpoint.sessions)}
 
+    def data(self, given: DataConfig) -> DataConfig:
+        """The data settings with what the run knows itself: its root with its labels, and its channels."""
+        own = self.checkpoint.config.data
+        found = given if given.channels is not None else replace(given, channels=own.channels)
+        if given.data_root:
+            return found
+        if not Path(own.data_root).exists():
+            return replace(found, data_root=default_data_root())
+        return replace(found, data_root=own.data_root, labels=found.labels or own.labels)
+
     def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> "TrialDataset":
         """A split of a data root: the trials that this network can decode; `labelled` as of open_split."""
         from mode_ssm.data import open_split
 
+        data = self.data(data)
         config = self.checkpoint.config
         dataset = open_split(
             data,
@@ -117,10 +128,16 @@ class Recogniser:
 
     def introduce(self, dataset: "TrialDataset") -> None:
         """Name on stderr what is not read, what was left out of a split, and which of its sessions are unknown."""
+        from mode_ssm.data.agreement import check_order
+        from mode_ssm.data.meaning import doubtful
+
+        check_order(dataset.source, dataset.entries)
         if dataset.unread:
             _say(not_read(dataset.unread))
         for problem in dataset.problems:
             say_left_out(problem)
+        for doubt in doubtful(dataset.source, dataset.entries, _trained_on(dataset)):
+            _say(f"Warning: {doubt}")
         for session in sorted({entry.key.session for entry in dataset.entries} - {*self.checkpoint.sessions}):
             _say(f"{session} was not trained on: it is decoded as an unknown session.")
 
@@ -130,6 +147,15 @@ def not_read(unread: Sequence["Problem"]) -> str:
     first, *others = unread
     more = f" and {len(others)} more, which mode-ssm inspect names" if others else ""
     return f"Not read, though it looks like recordings: {first.file}{more}."
+
+
+def _trained_on(dataset: "TrialDataset") -> "list[TrialEntry]":
+    """The train trials of the same root, where the split is another one."""
+    from mode_ssm.data.opening import split_entries
+
+    if all(entry.key.split == "train" for entry in dataset.entries):
+        return []
+    return split_entries(dataset.source, dataset.source.index("train", dataset.sessions), "train")
 
 
 def say_left_out(problem: "Problem") -> None:
@@ -142,18 +168,21 @@ def _say(sentence: str) -> None:
     Console(stderr=True, soft_wrap=True).print(sentence, markup=False)
 
 
-def load_recogniser(checkpoint: str) -> Recogniser:
-    """Rebuild the network of a run folder or checkpoint file, on a GPU where there is one.
+def load_recogniser(checkpoint: str, device: Device = Device.auto) -> Recogniser:
+    """Rebuild the network of a run folder or checkpoint file, on a GPU where there is one unless told.
 
     Raises:
-        InputError: when there is no readable checkpoint.
+        InputError: when there is no readable checkpoint, or no such device.
     """
+    if device is Device.cuda and not torch.cuda.is_available():
+        raise InputError("device=cuda but PyTorch finds no GPU; set device=cpu or auto.")
     loaded = read_checkpoint(find_checkpoint(Path(checkpoint)))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = device is not Device.cpu and torch.cuda.is_available()
+    place = torch.device("cuda" if on_gpu else "cpu")
     model = ModeSSM(loaded.config, len(loaded.sessions), loaded.labels)
     try:
         model.load_state_dict(loaded.model)
     except RuntimeError as error:
         what = str(error).splitlines()[1].strip()
         raise InputError(f"{loaded.path} does not fit its own settings ({what}); use another checkpoint.") from None
-    return Recogniser(model.to(device).eval(), loaded, device)
+    return Recogniser(model.to(place).eval(), loaded, place)

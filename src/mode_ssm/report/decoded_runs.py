@@ -68,7 +68,7 @@ class DecodedRun:
 def decode_run(run: Run, config: ReportConfig) -> DecodedRun:
     """Load the best checkpoint of a run and decode some trials of its data."""
     try:
-        network = load_recogniser(str(run.path))
+        network = load_recogniser(str(run.path), config.device)
     except InputError as error:
         return DecodedRun(run, None, None, f"The run's network could not be read: {error}")
     try:

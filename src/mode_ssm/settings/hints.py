@@ -25,6 +25,8 @@ def unknown_setting(root: Any, prefix: str, path: Sequence[str], given: Tree) ->
         return InputError(f"{key} is a setting of {' or '.join(having)}; choose that, or leave the setting out.")
     if key.startswith("hydra."):
         return InputError(f"There is no setting '{key}'; output_dir=DIR is the run folder.")
+    if key == "device":
+        return InputError("There is no setting 'device' here; training.accelerator=cpu or cuda chooses the device.")
     near = _nearest(key, [name for name, shape in keys(root) if shape is _shape(given)])
     return InputError(f"There is no setting '{key}'" + (f"; did you mean {near}?" if near else "; --help lists them."))
 

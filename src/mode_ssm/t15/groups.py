@@ -5,6 +5,7 @@ the first `seq_len` are labels; attributes n_time_steps, session, block_num, tri
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from mode_ssm.errors import printable
 from mode_ssm.index import MalformedError, Record, Remedy, Told
 from mode_ssm.labels import Labels
+from mode_ssm.scoring import normalise_sentence
 from mode_ssm.t15.files import reading
 
 MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
@@ -107,6 +109,7 @@ def _check_features(group: h5py.Group) -> tuple[int, int]:
         raise MalformedError(f"has {frames} frames, more than {MAX_FRAMES} (30 minutes)", WRITE_AGAIN)
     if channels > MAX_CHANNELS:
         raise MalformedError(f"has {channels} feature channels, more than {MAX_CHANNELS}", WRITE_AGAIN)
+    _check_written(dataset)
     stated = _integer(group, "n_time_steps")
     if stated == channels != frames:
         raise MalformedError(
@@ -116,6 +119,22 @@ def _check_features(group: h5py.Group) -> tuple[int, int]:
     if stated != frames:
         raise MalformedError(f"has {frames} frames of features but n_time_steps={stated}", WRITE_AGAIN)
     return frames, channels
+
+
+def _check_written(dataset: h5py.Dataset) -> None:
+    """Raises: MalformedError, where HDF5 would make up the values: none was written, or their file is not there."""
+    with reading("input_features"):
+        sources = {found.file_name for found in dataset.virtual_sources()} if dataset.is_virtual else set()
+        stored = dataset.is_virtual or dataset.id.get_storage_size() > 0
+    if not stored:
+        raise MalformedError("has input_features that were never written, which read as zeros", WRITE_AGAIN)
+    folder = Path(dataset.file.filename).parent
+    for name in sorted(sources - {"."}):
+        if "%" not in name and not (folder / name).exists() and not Path(name).exists():
+            raise MalformedError(
+                f"has input_features that lie in {printable(name)}, which is not there, and read as zeros",
+                "Put that file in its place, or write the trial again.",
+            )
 
 
 def _check_session(group: h5py.Group, folder: str) -> None:
@@ -162,9 +181,18 @@ def _read_labels(group: h5py.Group, label_set: Labels) -> LabelArray | None:
 
 def _read_sentence(group: h5py.Group) -> str | None:
     """The attribute sentence_label, or else the ASCII codes of `transcription`, or else None; empty text is none."""
-    sentence = _text(group, "sentence_label")
-    if sentence is not None and sentence.strip():
-        return sentence
+    sentence, written = _text(group, "sentence_label"), _read_transcription(group)
+    if sentence is None or not sentence.strip():
+        return written
+    if written and sentence.isascii() and normalise_sentence(written) != normalise_sentence(sentence):
+        raise MalformedError(
+            f"says '{printable(sentence, 40)}' in sentence_label and '{printable(written, 40)}' in transcription",
+            "Write in both what was said.",
+        )
+    return sentence
+
+
+def _read_transcription(group: h5py.Group) -> str | None:
     dataset = _dataset(group, "transcription")
     if dataset is None:
         return None

@@ -24,7 +24,7 @@ from mode_ssm.t15.scan_process import scan_file
 from mode_ssm.t15.sessions import file_name
 
 log = logging.getLogger(__name__)
-_FORMAT = 3  # of the JSON file; raised with each change of what is checked or kept
+_FORMAT = 4  # of the JSON file; raised with each change of what is checked or kept
 _RECORD_TYPES = (str, int, int, int, int, (int, NoneType), int, (str, NoneType))
 
 

@@ -124,6 +124,8 @@ def introduction(
         yield f"{len(splits.problems)} problems found; mode-ssm inspect lists them."
     if train.unread:
         yield not_read(train.unread)
+    for doubt in splits.doubts:
+        yield f"Warning: {doubt}"
     if splits.unaligned:
         first = min(map(str, splits.unaligned))
         yield (

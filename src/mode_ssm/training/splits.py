@@ -1,11 +1,13 @@
 """The data of a run: the trials that its stages train on, and the val split where there is one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
+from mode_ssm.data.agreement import check_order
+from mode_ssm.data.meaning import doubtful
 from mode_ssm.data.opening import is_aligned
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import encoder_frames
@@ -18,6 +20,7 @@ class Splits:
     train: TrialDataset  # the trials of all splits that some stage trains on
     val: TrialDataset | None
     unaligned: frozenset[TrialKey] = frozenset()  # trials to train on that CTC cannot align at their shortest
+    doubts: tuple[Problem, ...] = ()  # what makes the run's numbers doubtful
 
     def trained_on(self, stage: StageConfig) -> TrialDataset:
         """The trials of a stage: those that one of its terms, at least, can use."""
@@ -73,8 +76,9 @@ def open_splits(config: TrainConfig) -> Splits:
     ]
     train = _joined(parts)
     unaligned = frozenset(e.key for e in train.entries if not is_aligned(e.record, shortest(e.frames)))
+    check_order(train.source, train.entries)
     if train.source.index("val", train.sessions).is_empty:
-        return Splits(train, None, unaligned)
+        return Splits(train, None, unaligned, tuple(doubtful(train.source, train.entries)))
     val = open_split(
         config.data,
         "val",
@@ -82,7 +86,17 @@ def open_splits(config: TrainConfig) -> Splits:
         encoder_frames=lambda frames: encoder_frames(config, frames),
         aligned=False,
     )
-    return Splits(train, val, unaligned)
+    others = [entry for entry in train.entries if entry.key.split != "val"]
+    doubts = [*doubtful(train.source, train.entries), *doubtful(val.source, val.entries, others)]
+    return Splits(train, val, unaligned, tuple(dict.fromkeys([*doubts, *_trained_val(train, val)])))
+
+
+def _trained_val(train: TrialDataset, val: TrialDataset) -> Iterator[Problem]:
+    known = {entry.key for entry in train.entries}
+    both = [entry for entry in val.entries if entry.key in known]
+    if both:
+        what = f"is trained on, as {len(both)} of the {len(val)} val trials are: these are no error rates of new ones"
+        yield Problem(both[0].file, both[0].key.group, what, "Other data say how good the network is.")
 
 
 def _joined(parts: Sequence[TrialDataset]) -> TrialDataset:
