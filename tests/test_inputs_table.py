@@ -45,11 +45,13 @@ def place(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Plac
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row.kind} {row.what}" for row in ROWS])
-def test_an_input_has_its_status_and_its_sentence(row: Row, place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_input_has_its_status_and_its_sentence(
+    row: Row, place: Place, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     row.make(place)
     capfd.readouterr()
     status = status_of(place.words(row.command))
-    printed = "".join(capfd.readouterr())
+    printed = "".join([*capfd.readouterr(), *caplog.messages])  # which go to stderr where no test catches them
     assert "Traceback" not in printed
     for part in (row.says,) if isinstance(row.says, str) else row.says:
         assert (part.removeprefix("!") in " ".join(printed.split())) is not part.startswith("!"), printed

@@ -78,11 +78,11 @@ def test_a_root_that_cannot_be_trained_on_says_so(root: Path, config: InspectCon
 
 
 def test_features_turned_round_are_one_problem(root: Path, config: InspectConfig) -> None:
-    turned = [numbered(i, 1, 60 + i) for i in range(4)]
-    for trial in turned:
-        trial.features = np.ascontiguousarray(trial.features.T)
-        trial.labels = [1, 2]
-    for session in SESSIONS:
+    for place, session in enumerate(SESSIONS):
+        turned = [numbered(4 * place + i, 1, 60 + i) for i in range(4)]
+        for trial in turned:
+            trial.features = np.ascontiguousarray(trial.features.T)
+            trial.labels = [1, 40]
         for path in (root / session).iterdir():
             path.unlink()
         write_session(root, session, "train", turned)
@@ -183,13 +183,13 @@ def test_a_train_trial_must_fit_when_its_first_frames_are_cut(config: InspectCon
 
 
 def test_notes_alone_end_with_zero(config: InspectConfig, root: Path) -> None:
-    features = np.random.default_rng(0).standard_normal((70, 8)).astype(np.float32) * [0, 90, 1, 1, 1, 1, 1, 1]
-    write_session(root, SESSIONS[0], "train", [FakeTrial(features, number=3), FakeTrial(features + 0, number=3)])
-    write_session(root, SESSIONS[1], "train", [FakeTrial(features, block=2, number=i) for i in range(3)])
+    several = np.random.default_rng(0).standard_normal((7, 70, 8)).astype(np.float32) * [0, 9, 1, 1, 1, 1, 1, 1]
+    write_session(root, SESSIONS[0], "train", [FakeTrial(features, number=3) for features in several[:2]])
+    write_session(root, SESSIONS[1], "train", [FakeTrial(several[2 + i], block=2, number=i) for i in range(3)])
     config.data.max_sessions = 2
     for split in ("val", "test"):
         (root / SESSIONS[1] / f"data_{split}.hdf5").unlink()
-    write_session(root, SESSIONS[1], "val", [FakeTrial(features[::-1], block=2, number=i) for i in range(2)])
+    write_session(root, SESSIONS[1], "val", [FakeTrial(several[5 + i], block=2, number=i) for i in range(2)])
     found = examine(config)
     assert found.problems == ()
     assert [f"{note.file} {note.what}" for note in found.notes] == [

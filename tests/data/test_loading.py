@@ -181,7 +181,8 @@ def test_reading_holds_no_features(tmp_path: Path, open_root: Opener) -> None:
         with h5py.File(path, "a") as file:
             for trial in file.values():
                 del trial["input_features"]
-                trial.create_dataset("input_features", shape=(1000, 512), dtype="f4")  # 2 MB of zeros when read
+                written = trial.create_dataset("input_features", (1000, 512), "f4", chunks=(8, 512))  # 2 MB when read
+                written[::1000] = 1  # one chunk of it is written, the others read as zeros
                 trial.attrs["n_time_steps"] = 1000
     dataset = open_root(data_root=str(tmp_path / "large"), channels=512)
     batches = sequential_batches(dataset.entries, 4)
