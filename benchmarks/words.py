@@ -6,7 +6,10 @@ Text, lexicon and posteriors are made up: words of random phonemes, frequencies 
 has few usual successors, and posteriors as a network of about 10 % phoneme errors would give them, with seven encoder
 frames (80 ms each) a phoneme. The transducer is a stand-in of additive form: its encoder frames are the same posteriors
 and its predictor makes the last label improbable until another has come. Each decoder runs in a fresh process, whose
-peak of resident memory is that of Python, torch and all. Writes benchmarks/results/words.json.
+peak of resident memory is that of Python, torch and all. Trials are searched side by side as `mode-ssm decode` does by
+default, then some of them alone, frame by frame, as a stream, of which each step is timed, words committed with it.
+Where flashlight-text is installed, its decoder and ours take turns on single trials. Writes
+benchmarks/results/words.json.
 """
 
 import argparse
@@ -16,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +29,26 @@ import torch
 from words_inputs import posteriors, sentences, spell, stand_in, write_corpus
 
 from mode_ssm.commands.lm_build import build
-from mode_ssm.config import LmConfig, WordSearchConfig
+from mode_ssm.config import DecodeConfig, LmConfig, WordSearchConfig
 from mode_ssm.decoding.ctc import ctc_greedy
 from mode_ssm.labels import T15
+from mode_ssm.language.commitment import CommittingStream
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.lexicon import read_lexicon
 from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.word_graph import word_graph
+from mode_ssm.language.word_stream import WordSearch
 from mode_ssm.scoring import edit_counts, total
 
 RESULT = Path(__file__).parent / "results" / "words.json"
 FRAME_SECONDS = 0.08
 MODEL = "lm"  # folder of the language model
 DECODERS = ("ctc", "rnnt", "joint")
+PEER = "flashlight"
+SIDE_BY_SIDE = DecodeConfig.batch_size  # trials
+STREAMED = 6  # trials
 
 
 def measure(folder: Path, decoder: str, trials: int) -> dict[str, Any]:
@@ -50,8 +60,11 @@ def measure(folder: Path, decoder: str, trials: int) -> dict[str, Any]:
     tree = build_tree(model)
     load_s = time.process_time() - start
     said, scores = spoken(folder, model, trials)
+    find, pieces = search(decoder, model, tree), [piece(decoder, trial) for trial in scores]
     start = time.process_time()
-    found = search(decoder, model, tree, scores)
+    found = [
+        list(best.words) for at in range(0, len(pieces), SIDE_BY_SIDE) for best, *_ in find(pieces[at:][:SIDE_BY_SIDE])
+    ]
     search_s = time.process_time() - start
     frames = sum(map(len, scores))
     wer = total(edit_counts([model.words[i] for i in words], text) for words, text in zip(said, found, strict=True))
@@ -60,6 +73,7 @@ def measure(folder: Path, decoder: str, trials: int) -> dict[str, Any]:
         "load_s": round(load_s, 2),
         "ms_per_frame": round(1000 * search_s / frames, 3),
         "real_time_factor": round(search_s / frames / FRAME_SECONDS, 4),
+        **steps(find, pieces[:STREAMED]),
         "peak_mb": round(peak_mb()),
         "peak_mb_before_loading": round(before),
         "greedy_per": round(greedy_per(model, said, scores), 4),
@@ -79,14 +93,42 @@ def spoken(folder: Path, model: WordModel, trials: int) -> tuple[list[list[int]]
     return said, [posteriors(ids, random) for ids in labels]
 
 
-def search(decoder: str, model: WordModel, tree: Any, scores: list[np.ndarray]) -> list[list[str]]:
+def search(decoder: str, model: WordModel, tree: Any) -> WordSearch[Any]:
     settings = WordSearchConfig(internal_lm_weight=0.0)
     if decoder == "ctc":
-        find = CTCWordSearch(model, tree, settings, nbest=1)
-        return [list(found.words) for found, *_ in find(scores)]
-    joint = decoder == "joint"
-    search = TransducerSearch(word_graph(model, tree, settings), stand_in(), settings, nbest=1, joint=joint)
-    return [list(search([TransducerFrames(torch.from_numpy(trial), trial)])[0][0].words) for trial in scores]
+        return CTCWordSearch(model, tree, settings, nbest=1)
+    graph, joint = word_graph(model, tree, settings), decoder == "joint"
+    return TransducerSearch(graph, stand_in(), settings, nbest=1, joint=joint)
+
+
+def piece(decoder: str, trial: np.ndarray) -> Any:
+    """What the search of a decoder reads of a trial."""
+    return trial if decoder == "ctc" else TransducerFrames(torch.from_numpy(trial), trial)
+
+
+def steps(find: WordSearch[Any], trials: list[Any]) -> dict[str, Any]:
+    """Processor time of one frame of one trial that comes as a stream, with the words committed by agreement."""
+    took = []
+    for trial in trials:
+        stream = CommittingStream(find)
+        for frame in range(len(trial)):
+            start = time.process_time()
+            stream.step(trial[frame : frame + 1])
+            took.append(1000 * (time.process_time() - start))
+        stream.end()
+    median, rare = np.percentile(took, [50, 99]).round(2).tolist()
+    return {"steps": len(took), "step_ms_p50": median, "step_ms_p99": rare}
+
+
+def beside_peer(folder: Path, trials: int) -> dict[str, Any]:
+    """Our CTC search and flashlight-text's, in turn on each trial."""
+    from words_flashlight import FlashlightSearch, in_turn
+
+    model = load_word_model(folder / MODEL)
+    said, scores = spoken(folder, model, trials)
+    peer = FlashlightSearch(model, folder / MODEL / "lm.arpa", WordSearchConfig())
+    truth = [[model.words[i] for i in words] for words in said]
+    return in_turn(search("ctc", model, build_tree(model)), peer, truth, scores)
 
 
 def greedy_per(model: WordModel, said: list[list[int]], scores: list[np.ndarray]) -> float:
@@ -109,10 +151,12 @@ def main() -> None:
     parser.add_argument("--order", type=int, default=3)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--folder", type=Path, help="where text and model are kept; default: a folder that goes after")
-    parser.add_argument("--measure", choices=DECODERS, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=(*DECODERS, PEER), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.folder, options.measure, options.trials)))
+        peer = options.measure == PEER
+        found = beside_peer if peer else partial(measure, decoder=options.measure)
+        print(json.dumps(found(options.folder, trials=options.trials)))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
@@ -137,7 +181,7 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             )
         )
     rows = []
-    for decoder in DECODERS:
+    for decoder in (*DECODERS, *([PEER] if find_spec("flashlight") else [])):
         command = [sys.executable, __file__, "--folder", str(folder), "--trials", str(options.trials)]
         done = subprocess.run([*command, "--measure", decoder], check=True, capture_output=True, text=True)
         rows.append(json.loads(done.stdout))
@@ -148,7 +192,9 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "ngrams": (folder / MODEL / "lm.arpa").read_text()[:200].partition("\n\n")[0].splitlines()[1:],
         "build_s": round(time.process_time() - start, 1),
         "machine": f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, one thread",
-        "decoders": rows,
+        "side_by_side": SIDE_BY_SIDE,
+        "decoders": rows[: len(DECODERS)],
+        "peer": rows[len(DECODERS) :] or "flashlight-text is not installed",
     }
 
 

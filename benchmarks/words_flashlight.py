@@ -1,6 +1,7 @@
 """The peer of the CTC word search: flashlight-text's lexicon decoder with KenLM, where they are installed."""
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from mode_ssm.config import Merge, WordSearchConfig
 from mode_ssm.language.arpa import LN10
 from mode_ssm.language.ctc_search import ctc_emissions
 from mode_ssm.language.model import WordModel
+from mode_ssm.language.word_stream import WordSearch
+from mode_ssm.scoring import edit_counts, total
 
 MOST_HOMOPHONES = 6  # of a node of its tree
 
@@ -53,6 +56,28 @@ class FlashlightSearch:
         single = np.ascontiguousarray(emissions, dtype=np.float32)
         best: Any = self._decoder.decode(single.ctypes.data, *single.shape)[0]
         return tuple(self._model.words[word] for word in best.words if word >= 0), float(best.score)
+
+
+def in_turn(
+    ours: WordSearch[np.ndarray], peer: FlashlightSearch, truth: list[list[str]], scores: list[np.ndarray]
+) -> dict[str, Any]:
+    """Search each trial with both, alone; truth is what was said. Times are of the processor, medians over trials."""
+    took, found = np.zeros((len(scores), 2)), []
+    for trial, log_probs in enumerate(scores):
+        start = time.process_time()
+        here = ours([log_probs])[0][0].words
+        middle = time.process_time()
+        found.append((here, peer(log_probs)[0]))
+        took[trial] = middle - start, time.process_time() - middle
+    wer = [total(map(edit_counts, truth, map(list, column))).rate for column in zip(*found, strict=True)]
+    ms = 1000 * np.median(took / np.array(list(map(len, scores)))[:, None], axis=0)
+    return {
+        "peer": "flashlight-text, CTC, one trial at a time",
+        "ms_per_frame": dict(zip(("ours", "peer"), ms.round(3).tolist(), strict=True)),
+        "median_ratio": round(float(np.median(took[:, 0] / took[:, 1])), 2),
+        "wer": dict(zip(("ours", "peer"), np.round(wer, 4).tolist(), strict=True)),
+        "same_best": f"{sum(a == b for a, b in found)} of {len(found)} trials",
+    }
 
 
 @contextmanager
