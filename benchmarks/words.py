@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=120_000, help="of the text")
     parser.add_argument("--order", type=int, default=3)
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--folder", type=Path, help="where text and model are kept; default: a folder that goes after")
+    parser.add_argument("--folder", type=Path, help="where text and model are kept; default: none are")
     parser.add_argument("--measure", choices=(*DECODERS, PEER), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -161,7 +161,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         result = run(folder, options)
-    RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 
@@ -192,7 +191,7 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "ngrams": (folder / MODEL / "lm.arpa").read_text()[:200].partition("\n\n")[0].splitlines()[1:],
         "build_s": round(time.process_time() - start, 1),
         "machine": f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, one thread",
-        "side_by_side": SIDE_BY_SIDE,
+        "trials": {"all": options.trials, "side_by_side": SIDE_BY_SIDE, "streamed": STREAMED},
         "decoders": rows[: len(DECODERS)],
         "peer": rows[len(DECODERS) :] or "flashlight-text is not installed",
     }
