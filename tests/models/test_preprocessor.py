@@ -197,3 +197,11 @@ def test_random_runs_cover_what_they_should():
     assert not hidden[:, 100:].any()
     expected = 1 - np.prod([1 - np.mean([width / (100 - width + 1) for width in range(6)])] * 20)
     assert hidden[:, 30:70].float().mean().item() == pytest.approx(expected, abs=0.01)  # far from the ends
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SessionLayer if kind is not SessionLayer.none])
+def test_bfloat16_rounds_no_identity(kind):
+    transform = SessionTransform(kind, num_sessions=2, channels=16, rank=3)
+    features = torch.randn(3, 20, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        assert torch.equal(transform(features, torch.tensor([0, 1, -1])), features)

@@ -9,7 +9,8 @@ from mode_ssm.config import SessionLayer
 class SessionTransform(nn.Module):
     """A linear map over the channels, one for each session, that starts as the identity.
 
-    Every parameter is a difference from the identity, so weight decay pulls a session towards the shared input.
+    Every parameter is a difference from the identity, and none has weight decay, which would pull a session towards the
+    shared input whatever its electrodes have become. In bfloat16 only the difference is rounded, never the identity.
 
     - affine: x * (1 + gain) + bias
     - low_rank: affine + (x U) V with r columns in U
@@ -51,7 +52,9 @@ class SessionTransform(nn.Module):
             return x + torch.baddbmm(bias.to(x.dtype), x, self.matrix[index].to(x.dtype))
         out = torch.addcmul(bias, x, 1 + self.gain[index, None])
         if self.kind is SessionLayer.low_rank:
-            out = torch.baddbmm(out, torch.bmm(x, self.down[index]), self.up[index])
+            low, up = torch.bmm(x, self.down[index]), self.up[index]
+            rounded = torch.is_autocast_enabled(x.device.type)  # where baddbmm would round `out` too
+            out = out + torch.bmm(low, up) if rounded else torch.baddbmm(out, low, up)
         return out
 
     def _mean(self, x: Tensor) -> Tensor:
