@@ -16,6 +16,7 @@ from mode_ssm.language.confusion import (
     learn_confusions,
     read_confusions,
     slot_features,
+    trust_features,
     write_confusions,
 )
 from mode_ssm.language.confusion_edits import EditModel, Pair, align_pair, learn_edits
@@ -114,7 +115,8 @@ def test_without_lines_nothing_is_learnt() -> None:
 
 def test_confusions_are_kept(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
-    model = ConfusionModel(random.random((17, 5)).round(5), random.random(5).round(5), random.random(5).round(5))
+    sizes = [(17, 5), 4, 4, 4, 5, 5]
+    model = ConfusionModel(*(random.random(size).round(5) for size in sizes))
     write_confusions(tmp_path / "kept.json", model, LABELS, {})
     kept = read_confusions(tmp_path / "kept.json", LABELS)
     assert all((a == b).all() for a, b in zip(kept, model, strict=True))
@@ -128,3 +130,32 @@ def test_confusions_are_kept(tmp_path: Path) -> None:
 def test_features_are_as_many_as_said() -> None:
     network = confusion_network([ScoredString(0.0, (1, 2))], 5, 1.0)
     assert slot_features(network).shape == (2, 17)
+
+
+def test_trust_sees_the_slots_around_and_the_whole_line() -> None:
+    strings = [ScoredString(-1.0, (1, 2, 3, 1)), ScoredString(-3.0, (1, 3, 3, 1))]
+    network = confusion_network(strings, 5, 1.0)
+    assert network.disputed.tolist() == [0, 1, 0, 0]
+    assert network.score == -1.0
+    expected = [[1, 0, 0.25, -0.25], [0, 0, 0.25, -0.25], [1, 0, 0.25, -0.25], [0, 1, 0.25, -0.25]]
+    assert trust_features(network).tolist() == expected
+
+
+def test_lines_that_a_decoder_is_sure_of_are_trusted_more() -> None:
+    """b is heard as c half of the time in lines of low scores, never in those of high ones."""
+    random = np.random.default_rng(4)
+    pairs = []
+    for number in range(300):
+        sure = number % 2 == 0
+        said = random.integers(1, 4, 12)
+        heard = [3 if label == 2 and not sure and random.random() < 0.5 else int(label) for label in said]
+        string = ScoredString(-1.0 if sure else -24.0, tuple(heard))
+        pairs.append(Pair(said.tolist(), confusion_network([string], 5, 1.0)))
+    model = learn_confusions(pairs, 5)
+
+    def said_as_heard(score: float) -> float:
+        network = confusion_network([ScoredString(score, (3,) * 12)], 5, 1.0)
+        return float(np.exp(model.score(network, prior_weight=0.0).said[5, 3]))
+
+    assert said_as_heard(-1.0) > said_as_heard(-24.0) + 0.1
+    assert said_as_heard(-24.0) == pytest.approx(1 / 1.5, abs=0.1)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mode_ssm.errors import InputError
 from mode_ssm.language.arpa import BackoffModel, NGrams
-from mode_ssm.language.mixing import fit_shares, mix_models
+from mode_ssm.language.mixing import _keys, even_model, fit_shares, mix_models
 from mode_ssm.language.ngram_store import NGramStore
 
 WORDS = ("<unk>", "<s>", "</s>", "a", "b")
@@ -48,6 +50,24 @@ def test_one_model_mixed_with_itself_stays() -> None:
     alone = NGramStore.of(MODELS[0])
     for sentence in ([3, 4], [4, 4, 3], []):
         assert mixed.sentence_score(sentence) == pytest.approx(alone.sentence_score(sentence), abs=1e-5)
+
+
+def test_words_that_no_text_has_are_known_by_an_even_model() -> None:
+    even = even_model(WORDS, {"a", "b", "elsewhere"})
+    mixed = NGramStore.of(mix_models([MODELS[0], even], [0.9, 0.1]))
+    store = NGramStore.of(MODELS[0])
+    for history, word, more in ((0, 2, 0.0), (0, 3, 0.05), (0, 4, 0.05), (3, 4, 0.05)):
+        expected = 0.9 * probability(store, history, word) + more
+        assert probability(mixed, history, word) == pytest.approx(expected, rel=1e-5)
+
+
+@given(st.lists(st.lists(st.integers(0, 2**30 - 1), min_size=5, max_size=5), min_size=1, max_size=20))
+def test_keys_are_in_the_order_of_rows_however_many_words_there_are(rows: list[list[int]]) -> None:
+    rows += [rows[0], [*rows[0][:4], 0]]
+    keys = _keys(np.array(rows, np.int32), 2**30).tolist()
+    for one, key in zip(rows, keys, strict=True):
+        for other, other_key in zip(rows, keys, strict=True):
+            assert (one < other) == (key < other_key)
 
 
 def test_shares_are_those_of_the_text() -> None:

@@ -63,7 +63,7 @@ def decode_phonemes(config: DecodeConfig) -> None:
     }
     if "wer" in summary:
         _print_rates(summary, f"Words from phonemes, {len(results)} trials")
-    _write(Path(config.output_dir), summary, results, words)
+    write_found(Path(config.output_dir), summary, results, words)
     print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {config.output_dir}")
 
 
@@ -146,7 +146,12 @@ def _print_rates(summary: dict[str, Any], title: str) -> None:
     Console().print(table)
 
 
-def _write(folder: Path, summary: dict[str, Any], results: Sequence[Heard], words: WordModel) -> None:
+def write_found(folder: Path, summary: dict[str, Any], results: Sequence[Heard], words: WordModel) -> None:
+    """Write hypotheses.csv, nbest.jsonl and decode.json, as for any decoder.
+
+    Raises:
+        InputError: when the folder cannot be written.
+    """
     named = KEYS if all(len(heard.line.name) == len(KEYS) for heard in results) else ("id",)
     text = io.StringIO()
     writer = csv.writer(text)

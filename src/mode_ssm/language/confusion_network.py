@@ -28,6 +28,7 @@ class ConfusionNetwork(NamedTuple):
 
     shares: Floats  # (S, V), class 0 for nothing
     disputed: NDArray[np.int64]  # (S,) 0 where all strings agree, 1 where they do not
+    score: float = 0.0  # of the best string
 
 
 def confusion_network(nbest: Sequence[ScoredString], num_classes: int, temperature: float) -> ConfusionNetwork:
@@ -49,7 +50,8 @@ def confusion_network(nbest: Sequence[ScoredString], num_classes: int, temperatu
         for row, place in enumerate(places):
             shares[row, found.get(place, NOTHING)] += weight
     heard = [{found.get(place, NOTHING) for found in aligned} for place in places]
-    return ConfusionNetwork(shares, np.array([int(len(labels) > 1) for labels in heard], dtype=np.int64))
+    disputed = np.array([int(len(labels) > 1) for labels in heard], dtype=np.int64)
+    return ConfusionNetwork(shares, disputed, ranked[0].score)
 
 
 def _align(best: Sequence[int], other: Sequence[int]) -> dict[Place, int]:

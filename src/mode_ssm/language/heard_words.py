@@ -17,10 +17,11 @@ from mode_ssm.language.confusion_network import ConfusionNetwork, confusion_netw
 from mode_ssm.language.confusion_search import ConfusionSearch, ConfusionWeights, HeardSentence
 from mode_ssm.language.decoded_files import HeardLine
 from mode_ssm.language.model import WordModel
-from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence, total
+from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence
 
 Words = tuple[str, ...]
 _TOGETHER = 64  # lines searched side by side
+_FOLDS = 3  # of the lines that weights are learnt on
 _LM_WEIGHTS = np.arange(4, 18) / 10
 _WORD_SCORES = np.arange(-2, 9) / 2
 TRIED = 60  # hypotheses of a line among which weights choose
@@ -45,8 +46,7 @@ class Heard(NamedTuple):
 class Learnt(NamedTuple):
     model: ConfusionModel
     settings: HeardSettings
-    two_fold: ErrorRate  # of words: each half of the lines by what was learnt on the other
-    halves: list[Heard]  # all lines in order, so decoded, and chosen by the other half's weights
+    halves: list[Heard]  # all lines in order, each half decoded with what was learnt on the other alone
 
 
 def networks(lines: Sequence[HeardLine], labels: Labels, settings: HeardSettings) -> list[ConfusionNetwork]:
@@ -75,27 +75,38 @@ def find_words(
 
 
 def learn(lines: Sequence[HeardLine], words: WordModel, search: ConfusionSearchConfig) -> Learnt:
-    """Learn from labelled lines: weights on halves that are decoded with each other's confusions; confusions on all.
+    """Learn from labelled lines: confusions on all, and the weights that suit halves decoded with each other's.
 
-    In two folds, a half is decoded with the confusions of the other and ranked by the two weights that suit the other,
-    whose own sentences were found with the confusions of this half.
+    Those halves also say what to expect: each is decoded with confusions and weights that nothing of it was seen for.
 
     Raises:
-        InputError: where fewer than two lines say what was said, or no phonemes of them are known.
+        InputError: where there are too few lines that say what was said, or no phonemes of them are known.
     """
-    if len(lines) < 2:
-        raise InputError(f"{len(lines)} lines say what was said; two or more labelled lines are needed to learn from.")
-    start = HeardSettings()
+    if len(lines) < 2 * _FOLDS:
+        raise InputError(
+            f"{len(lines)} lines say what was said; {2 * _FOLDS} or more labelled lines are needed to learn from."
+        )
     halves: list[list[Heard]] = []
     for half in (0, 1):
-        model = learn_confusions(pairs_of(lines[1 - half :: 2], words, start), len(words.labels))
-        halves.append(find_words(lines[half::2], model, words, start, search, TRIED))
-    chosen = [tune_weights(halves[1 - half], words, start) for half in (0, 1)]
-    ranked = [[rank(heard, chosen[half]) for heard in halves[half]] for half in (0, 1)]
-    in_order = [ranked[place % 2][place // 2] for place in range(len(lines))]
-    settings = tune_weights([heard for half in halves for heard in half], words, start)
-    model = learn_confusions(pairs_of(lines, words, start), len(words.labels))
-    return Learnt(model, settings, total(errors_of(heard, words) for heard in in_order), in_order)
+        other = lines[1 - half :: 2]
+        settings = tune_weights(decode_folds(other, words, search), words, HeardSettings())
+        model = learn_confusions(pairs_of(other, words, settings), len(words.labels))
+        halves.append(find_words(lines[half::2], model, words, settings, search, TRIED))
+    in_order = [halves[place % 2][place // 2] for place in range(len(lines))]
+    settings = tune_weights(in_order, words, HeardSettings())
+    return Learnt(learn_confusions(pairs_of(lines, words, settings), len(words.labels)), settings, in_order)
+
+
+def decode_folds(lines: Sequence[HeardLine], words: WordModel, search: ConfusionSearchConfig) -> list[Heard]:
+    """Every line with the sentences found by the confusions of the other folds, in the order of the lines."""
+    start = HeardSettings()
+    found: dict[int, Heard] = {}
+    for fold in range(_FOLDS):
+        others = [line for place, line in enumerate(lines) if place % _FOLDS != fold]
+        model = learn_confusions(pairs_of(others, words, start), len(words.labels))
+        places = range(fold, len(lines), _FOLDS)
+        found |= zip(places, find_words(lines[fold::_FOLDS], model, words, start, search, TRIED), strict=True)
+    return [found[place] for place in range(len(lines))]
 
 
 def pairs_of(lines: Sequence[HeardLine], words: WordModel, settings: HeardSettings) -> list[Pair]:
@@ -128,13 +139,6 @@ def tune_weights(heard: Sequence[Heard], words: WordModel, settings: HeardSettin
 
     best = min(product(_LM_WEIGHTS.tolist(), _WORD_SCORES.tolist()), key=edits)
     return settings._replace(lm_weight=best[0], word_score=best[1])
-
-
-def rank(heard: Heard, settings: HeardSettings) -> Heard:
-    """The sentences in the order of other weights."""
-    lm_weight, word_score = settings.lm_weight, settings.word_score
-    scored = [s._replace(score=s.channel + lm_weight * s.lm + word_score * len(s.words)) for s in heard.found]
-    return Heard(heard.line, sorted(scored, key=lambda sentence: -sentence.score))
 
 
 def words_said(line: HeardLine) -> Words:

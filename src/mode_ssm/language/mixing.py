@@ -4,7 +4,7 @@ p(w | h) = sum_k share_k p_k(w | h) for every n-gram that any of the models has;
 that each history's probabilities sum to 1. Stolcke 2002, SRILM - an extensible language modeling toolkit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,14 @@ def mix_models(models: Sequence[BackoffModel], shares: Sequence[float]) -> Backo
     return BackoffModel(words, tuple(mixed))
 
 
+def even_model(words: tuple[str, ...], among: Collection[str]) -> BackoffModel:
+    """Each of some words as probable as the next, wherever: for words that no text has. Sentences never end in it."""
+    numbers = np.arange(len(words), dtype=np.int32)
+    inside = np.array([word in among for word in words])
+    log_probs = np.where(inside, -np.log(max(int(inside.sum()), 1)), np.log(_LEAST)).astype(np.float32)
+    return BackoffModel(words, (NGrams(numbers[:, None], log_probs, np.zeros(len(words), np.float32)),))
+
+
 def fit_shares(models: Sequence[NGramStore], sentences: Sequence[Sequence[int]], rounds: int = 50) -> list[float]:
     """The shares under which held-out sentences (word numbers of the models) are most probable, by EM."""
     if not sentences:
@@ -76,17 +84,13 @@ def _union(tables: Sequence[NDArray[np.int32]], width: int) -> NDArray[np.int32]
 
 
 def _keys(grams: NDArray[np.int32], width: int) -> NDArray[np.uint64]:
-    """A number a row, in the order of the rows.
-
-    Raises:
-        InputError: where 64 bits do not hold it.
-    """
-    bits = int(width - 1).bit_length()
-    if bits * grams.shape[1] > 64:
-        raise InputError(f"Models of {width} words can be mixed up to order {64 // bits}; lower order or max_words.")
-    keys = np.zeros(len(grams), np.uint64)
+    """A number a row, in the order of the rows; equal for equal rows of this table alone."""
+    keys, above = np.zeros(len(grams), np.uint64), 1  # every key is below
     for column in grams.T:
-        keys = (keys << np.uint64(bits)) | column.astype(np.uint64)
+        if above * width > 2**64:
+            keys = np.unique(keys, return_inverse=True)[1].astype(np.uint64)
+            above = len(keys)
+        keys, above = keys * np.uint64(width) + column.astype(np.uint64), above * width
     return keys
 
 
@@ -105,7 +109,7 @@ def _backoffs(contexts: NDArray[np.int32], longer: NGrams, below: NGramStore) ->
         InputError: where an n-gram's first words are no n-gram.
     """
     width = len(below.words)
-    keys, sought = _keys(contexts, width), _keys(longer.words[:, :-1], width)
+    keys, sought = np.split(_keys(np.concatenate((contexts, longer.words[:, :-1])), width), [len(contexts)])
     place = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
     if (keys[place] != sought).any():
         raise InputError("A model to mix has an n-gram whose first words are no n-gram of it; build it anew.")
