@@ -42,6 +42,7 @@ from mode_ssm.language.text import read_sentences, spoken_words
 from mode_ssm.scoring import normalise_sentence
 
 HELD_OUT = 10  # every tenth training sentence: for the shares of the mixture
+LM_WEIGHT = 1.0  # near that of both halves: where weights of rescoring start
 TEXTS = ("chat.txt.gz", "c4_everyday.txt.gz")
 
 
@@ -65,7 +66,7 @@ def main() -> None:
     words = load_word_model(options.lm)
     halves = learn(read_heard(options.shared / "t15_decodes" / "val_nbest5.jsonl.gz", T15), words, search).halves
     if options.decoded is not None:
-        write_found(options.decoded, rates(halves, words), halves, words)
+        write_found(options.decoded, rates(halves, words) | {"search": {"lm_weight": LM_WEIGHT}}, halves, words)
     figures: dict[str, Any] = {
         "phonemes": phonemes(halves, train, words),
         "lm": json.loads((options.lm / "shares.json").read_text()),

@@ -24,6 +24,7 @@ from mode_ssm.config import (
     LmPruneConfig,
     PosteriorsConfig,
     ReportConfig,
+    RescoreFileConfig,
     SimulateConfig,
     SubmitConfig,
     TrainConfig,
@@ -61,6 +62,12 @@ COMMANDS = {
     ),
     "tune": Command(
         TuneConfig, "commands.tune:tune", "search the weights of word decoding on a labelled split", "checkpoint"
+    ),
+    "rescore": Command(
+        RescoreFileConfig,
+        "commands.rescore:rescore_decoded",
+        "order decoded trials' n-best anew by a causal language model",
+        "decoded",
     ),
     "posteriors": Command(
         PosteriorsConfig,

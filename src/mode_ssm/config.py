@@ -531,11 +531,13 @@ class WordSearchConfig:
 
 @dataclass
 class RescoreConfig:
-    """A causal language model from Hugging Face transformers over the n-best (pip install transformers)."""
+    """A causal language model from Hugging Face transformers over the n-best (the extra rescore)."""
 
-    model: str | None = setting(None, "a folder or a name; null = no rescoring", path=True)
+    model: str | None = setting(None, "a folder, a .gguf file or a name; null = no rescoring", path=True)
     share: float = setting(0.5, "of the n-gram's weight that moves to this model", low=0, high=1)
     weight: float = setting(1.0, "of this model's log-probability, beside lm_weight", low=0)
+    prompt: str | None = setting(None, "a text of sentences like those said, one a line, to stand before", path=True)
+    context: int = setting(0, "decoded before in the same block, to stand before", unit="sentences", low=0)
     batch_size: int = setting(16, unit="sentences", low=1)
 
 
@@ -644,6 +646,19 @@ class CombineConfig:
     weights: str | None = setting(None, "a combine.json whose weights are used", path=True)
     score_weight: float = setting(0.3, "of the scores in an n-best, when a system's vote is spread over it", low=0.0)
     candidates: int = setting(60, "put together from all systems, a trial", unit="sentences", low=1)
+
+
+@dataclass(kw_only=True)
+class RescoreFileConfig:
+    """`mode-ssm rescore FOLDER`: order the n-best of decoded trials anew by a causal language model."""
+
+    decoded: str = required("a folder that mode-ssm decode wrote", path=True)
+    out: str = required("the folder to write: hypotheses.csv, nbest.jsonl, decode.json", path=True)
+    nbest: int = setting(30, "of each trial that are heard", unit="hypotheses", low=1)
+    threshold: float = setting(8.0, "below the best at which a hypothesis is left out", unit="nats", low=0)
+    rescore: RescoreConfig = field(default_factory=RescoreConfig)
+    learn: bool = setting(False, "learn the weights of all scores from the trials whose sentences are known")
+    weights: str | None = setting(None, "a decode.json of mode-ssm rescore learn=true: its weights are used", path=True)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import torch
 from mode_ssm.config import RescoreConfig
 from mode_ssm.errors import InputError
 from mode_ssm.language.hypothesis import WordHypothesis, best_per_sentence
-from mode_ssm.language.rescore import SentenceScorer, interpolate, load_scorer, rescore
+from mode_ssm.language.rescore import SentenceScorer, contexts_of, interpolate, load_scorer, rescore
 
 SENTENCES = ["ah bee", "bee", "ah ah ah bee", ""]
 
@@ -36,14 +36,25 @@ def test_the_order_follows_the_new_scores_and_a_share_of_zero_keeps_it() -> None
     nbest = [[found("good", -1.0, -1.0), found("better", -1.5, -1.0)], []]
     opinion = {"good": -9.0, "better": -1.0}
 
-    def scorer(sentences: list[str]) -> list[float]:
+    def scorer(sentences: list[str], contexts: list[tuple[str, ...]]) -> list[float]:
         return [opinion[sentence] for sentence in sentences]
 
-    moved: Any = rescore(nbest, scorer, RescoreConfig(share=0.5), lm_weight=1.0)  # type: ignore[arg-type]
-    assert [h.text for h in moved[0]] == ["better", "good"]
+    none: list[tuple[str, ...]] = [(), ()]
+    moved: Any = rescore(nbest, none, scorer, RescoreConfig(share=0.5), lm_weight=1.0)  # type: ignore[arg-type]
+    assert [(h.text, h.acoustic, h.lm, h.neural) for h in moved[0]] == [
+        ("better", -0.5, -1.0, -1.0),
+        ("good", 0.0, -1.0, -9.0),
+    ]
     assert moved[1] == []
-    kept: Any = rescore(nbest, scorer, RescoreConfig(share=0.0), lm_weight=1.0)  # type: ignore[arg-type]
-    assert kept == nbest
+    kept: Any = rescore(nbest, none, scorer, RescoreConfig(share=0.0), lm_weight=1.0)  # type: ignore[arg-type]
+    assert [(h.text, h.score) for h in kept[0]] == [(h.text, h.score) for h in nbest[0]]
+
+
+def test_context_is_what_was_found_before_in_the_same_block() -> None:
+    best = ["a", "b", "", "c", "d"]
+    assert contexts_of([1, 1, 1, 2, 1], best, 1) == [(), ("a",), ("b",), (), ("b",)]
+    assert contexts_of([1, 1, 1, 2, 1], best, 2) == [(), ("a",), ("a", "b"), (), ("a", "b")]
+    assert contexts_of([1, 1, 1, 2, 1], best, 0) == [()] * 5
 
 
 class Words:
@@ -103,7 +114,7 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_without_transformers_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(InputError, match="run pip install transformers"):
+    with pytest.raises(InputError, match=r"run pip install 'mode-ssm\[rescore\]'"):
         load_scorer(RescoreConfig(model="any"))
 
 
@@ -112,3 +123,36 @@ def test_a_tokenizer_without_a_start_cannot_score() -> None:
     tokenizer.bos_token_id = tokenizer.eos_token_id = None
     with pytest.raises(InputError, match="no start or end token"):
         SentenceScorer(torch.nn.Identity(), tokenizer, 1)
+
+
+def test_a_prompt_is_named_where_it_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "transformers", torch)  # not reached
+    with pytest.raises(InputError, match="prompt.* cannot be read"):
+        load_scorer(RescoreConfig(model="any", prompt=str(tmp_path / "none.txt")))
+    (tmp_path / "empty.txt").write_text("\n\n")
+    with pytest.raises(InputError, match="holds no sentence"):
+        load_scorer(RescoreConfig(model="any", prompt=str(tmp_path / "empty.txt")))
+
+
+class Lines(Words):
+    """As Words, and 2 for the end of a line."""
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        ids = super().__call__(text, add_special_tokens)["input_ids"]
+        return {"input_ids": [*ids, *[2] * text.count("\n")]}
+
+
+def test_lines_before_are_conditions_and_a_cached_prompt_changes_nothing(tiny: Any) -> None:
+    """Beside one pass over each whole text, without any cache."""
+    prompt, contexts = ["bee ah"], [(), ("ah",), ("bee", "ah"), ("ah",)]
+    expected = []
+    for sentence, context in zip(SENTENCES, contexts, strict=True):
+        head = [1, *(token for line in (*prompt, *context) for token in Lines()(f"{line}\n", False)["input_ids"])]
+        ids = head + Lines()(f"{sentence}\n", False)["input_ids"]
+        with torch.no_grad():
+            log_probs = tiny(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        expected.append(sum(float(log_probs[at - 1, ids[at]]) for at in range(len(head), len(ids))))
+    for batch_size in (1, 3):
+        assert SentenceScorer(tiny, Lines(), batch_size, prompt)(SENTENCES, contexts) == pytest.approx(
+            expected, abs=1e-4
+        )

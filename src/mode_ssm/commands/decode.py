@@ -1,5 +1,6 @@
 """`mode-ssm decode`: a checkpoint's trials to sentences."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -7,18 +8,19 @@ from typing import Any
 from mode_ssm.commands.corpora import read_corpora
 from mode_ssm.commands.phonemes import decode_phonemes
 from mode_ssm.commands.posteriors import decode_posteriors
-from mode_ssm.commands.word_results import in_order, print_summary, summarise, write_results
+from mode_ssm.commands.word_results import best, in_order, print_summary, summarise, word_errors_of, write_results
 from mode_ssm.config import DecodeConfig, WordDecoder
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.pool import CTCWordPool
-from mode_ssm.language.rescore import load_scorer, rescore
+from mode_ssm.language.rescore import SentenceScorer, contexts_of, load_scorer, rescore
 from mode_ssm.language.search import Found, search_ctc, search_transducer
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_weights, decoding_folder
 from mode_ssm.recognition.ensemble import Ensemble, load_ensemble
+from mode_ssm.scoring import has_words, total
 
 
 def decode(config: DecodeConfig) -> None:
@@ -51,14 +53,31 @@ def decode(config: DecodeConfig) -> None:
     folder = Path(config.output_dir or decoding_folder(checkpoint.path) / f"{config.split}-{decoder.value}")
     check_writable(folder)
     results = in_order(find_sentences(ensemble, model, config))
+    first = results
     if scorer is not None:
-        nbest = rescore([found.hypotheses for found in results], scorer, config.rescore, config.search.lm_weight)
-        results = [Found(found.trial, hypotheses) for found, hypotheses in zip(results, nbest, strict=True)]
+        results = rescore_trials(first, scorer, config)
     summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora, model.words)
+    if scorer is not None and "wer" in summary:
+        summary |= before_rescoring(first)
     if "wer" in summary:
         print_summary(summary, f"Words, {config.split}, {decoder.value}")
     write_results(folder, summary, results, checkpoint.labels)
     print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {folder}")
+
+
+def rescore_trials(results: Sequence[Found], scorer: SentenceScorer, config: DecodeConfig) -> list[Found]:
+    """Each n-best in its new order; context is what the search alone found before in the same block."""
+    blocks = [(found.trial.key.session, found.trial.key.block) for found in results]
+    contexts = contexts_of(blocks, [best(found).text for found in results], config.rescore.context)
+    nbest = [found.hypotheses for found in results]
+    again = rescore(nbest, contexts, scorer, config.rescore, config.search.lm_weight)
+    return [Found(found.trial, hypotheses) for found, hypotheses in zip(results, again, strict=True)]
+
+
+def before_rescoring(first: Sequence[Found]) -> dict[str, Any]:
+    """What the search alone came to, over the same trials as the other rates."""
+    pooled = total(word_errors_of(found) for found in first if has_words(found.trial.sentence))
+    return {"wer_before_rescoring": pooled.rate, "word_edits_before_rescoring": pooled.edits}
 
 
 def find_sentences(ensemble: Ensemble, model: WordModel, config: DecodeConfig) -> list[Found]:

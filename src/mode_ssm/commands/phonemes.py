@@ -16,6 +16,7 @@ from mode_ssm.data import spread
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable
 from mode_ssm.labels import Labels, labels_of
+from mode_ssm.language.confusion_search import HeardSentence
 from mode_ssm.language.decoded_files import KEYS, HeardLine, read_heard
 from mode_ssm.language.heard_words import (
     Heard,
@@ -165,9 +166,14 @@ def write_found(folder: Path, summary: dict[str, Any], results: Sequence[Heard],
         spelt = words.labels.text(label for word in best for label in usual[word])
         row = (line.sentence or "", _text(best, words), words.labels.text(line.phonemes or ()), spelt)
         writer.writerow([*_name(line, named), *row])
-        nbest = [{"words": _text(s.words, words), "score": round(s.score, 4), "ngram": round(s.lm, 4)} for s in found]
+        nbest = [{"words": _text(s.words, words), **_scores(s)} for s in found]
         entries.append({**dict(zip(named, _name(line, named), strict=True)), "nbest": nbest})
     write_decoded(folder, text.getvalue(), entries, summary)
+
+
+def _scores(found: HeardSentence) -> dict[str, float]:
+    parts = {"score": found.score, "ngram": found.lm, "acoustic": found.channel}
+    return {name: round(part, 4) for name, part in parts.items()}
 
 
 def _name(line: HeardLine, named: Sequence[str]) -> tuple[str, ...]:

@@ -98,6 +98,7 @@ def print_summary(summary: dict[str, Any], title: str) -> None:
     table.columns[1].justify = "right"
     rows: list[tuple[str, float | None]] = [
         ("word error rate", summary["wer"]),
+        *([("before rescoring", before)] if (before := summary.get("wer_before_rescoring")) is not None else []),
         ("of sentences unseen in training", summary["wer_unseen_sentences"]),
         ("of sentences seen in training", summary["wer_seen_sentences"]),
         ("of the best of the n-best (oracle)", summary["oracle_wer"]),
@@ -128,7 +129,9 @@ def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found
     Raises:
         InputError: when the folder cannot be written.
     """
-    write_decoded(folder, _table(results, labels), map(_nbest_entry, results), summary)
+    lm_weight = summary["search"]["lm_weight"]
+    entries = [_nbest_entry(found, lm_weight) for found in results]
+    write_decoded(folder, _table(results, labels), entries, summary)
 
 
 def write_decoded(folder: Path, table: str, nbest: Iterable[dict[str, Any]], summary: dict[str, Any]) -> None:
@@ -157,7 +160,16 @@ def _table(results: Sequence[Found], labels: Labels) -> str:
     return text.getvalue()
 
 
-def _nbest_entry(found: Found) -> dict[str, Any]:
+def _nbest_entry(found: Found, lm_weight: float) -> dict[str, Any]:
     key = found.trial.key
-    hypotheses = [{"words": h.text, "score": round(h.score, 4), "ngram": round(h.lm, 4)} for h in found.hypotheses]
-    return {"session": key.session, "block": key.block, "trial": key.number, "nbest": hypotheses}
+    nbest = [_scores(hypothesis, lm_weight) for hypothesis in found.hypotheses]
+    return {"session": key.session, "block": key.block, "trial": key.number, "nbest": nbest}
+
+
+def _scores(hypothesis: WordHypothesis, lm_weight: float) -> dict[str, Any]:
+    """A sentence and its scores, those of the language models apart and without their weights."""
+    acoustic = hypothesis.acoustic
+    if acoustic is None:
+        acoustic = hypothesis.score - lm_weight * hypothesis.lm
+    parts = {"score": hypothesis.score, "ngram": hypothesis.lm, "acoustic": acoustic, "neural": hypothesis.neural}
+    return {"words": hypothesis.text} | {name: round(part, 4) for name, part in parts.items() if part is not None}

@@ -122,7 +122,7 @@ def _regress(slots: _Slots) -> tuple[Floats, Floats]:
         entropy = -(wanted * logits.log_softmax(dim=1)).sum()
         held = _DECAY * (weights - start).square().sum() + _TRUST_DECAY * trusting.square().sum()
         total: torch.Tensor = entropy + held / 2
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]

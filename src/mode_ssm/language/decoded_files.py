@@ -51,7 +51,7 @@ def read_heard(path: str | Path, labels: Labels) -> list[HeardLine]:
             raise ValueError("its nbest is empty")
         said = entry.get("phonemes")
         return HeardLine(
-            _name(entry), strings, entry.get("sentence"), None if said is None else tuple(labels.ids(said))
+            name_of(entry), strings, entry.get("sentence"), None if said is None else tuple(labels.ids(said))
         )
 
     return _checked(path, (_parse(path, n, text, line) for n, text in _lines(path)), '{"id", "nbest": [...]}')
@@ -67,7 +67,7 @@ def read_decoded(path: str | Path) -> list[DecodedTrial]:
     def line(entry: dict[str, Any]) -> DecodedTrial:
         nbest = entry["nbest"] if "nbest" in entry else [{"words": entry["words"], "score": 0.0}]
         found = tuple((tuple(normalise_sentence(h["words"]).split()), _number(h["score"])) for h in nbest)
-        return DecodedTrial(_name(entry), found or (((), 0.0),), entry.get("sentence") or None)
+        return DecodedTrial(name_of(entry), found or (((), 0.0),), entry.get("sentence") or None)
 
     if str(path).removesuffix(".gz").endswith(".csv"):
         rows = csv.DictReader(io.StringIO("\n".join(text for _, text in _lines(path))))
@@ -75,6 +75,15 @@ def read_decoded(path: str | Path) -> list[DecodedTrial]:
     else:
         parsed = (_parse(path, number, text, line) for number, text in _lines(path))
     return _checked(path, parsed, "session, block, trial and words")
+
+
+def objects(path: str | Path, read: Callable[[dict[str, Any]], Any], needed: str) -> list[Any]:
+    """What `read` makes of each JSON line, gzip or not; what it makes has a name.
+
+    Raises:
+        InputError: on what cannot be read, a line that is no such object, a name twice, or no line at all.
+    """
+    return _checked(path, (_parse(path, number, text, read) for number, text in _lines(path)), needed)
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
@@ -116,7 +125,8 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _name(entry: dict[str, Any]) -> TrialName:
+def name_of(entry: dict[str, Any]) -> TrialName:
+    """Session, block and trial, or the id. A KeyError where there is neither."""
     if all(key in entry for key in KEYS):
         return tuple(str(entry[key]) for key in KEYS)
     return (str(entry["id"]),)

@@ -18,6 +18,8 @@ class WordHypothesis(NamedTuple):
     lm: float  # of the n-gram model, sentence end included, without its weight
     labels: tuple[int, ...]  # the phonemes found, with | after each word
     frames: tuple[tuple[int, int], ...] = ()  # of each word: the encoder frames of its first and last label, | included
+    acoustic: float | None = None  # where rescored: the search's score without the n-gram model's weighted part
+    neural: float | None = None  # where rescored: of the causal model, without its weight
 
     @property
     def text(self) -> str:
