@@ -18,6 +18,7 @@ class WordHypothesis(NamedTuple):
     lm: float  # of the n-gram model, sentence end included, without its weight
     labels: tuple[int, ...]  # the phonemes found, with | after each word
     frames: tuple[tuple[int, int], ...] = ()  # of each word: the encoder frames of its first and last label, | included
+    label_frames: tuple[int, ...] = ()  # the encoder frame in which each label was found
     acoustic: float | None = None  # where rescored: the search's score without the n-gram model's weighted part
     neural: float | None = None  # where rescored: of the causal model, without its weight
 
@@ -28,14 +29,16 @@ class WordHypothesis(NamedTuple):
 
 def read_hypothesis(path: Ints, score: float, lm: float, names: Sequence[str], boundary: int) -> WordHypothesis:
     """A hypothesis from its emissions, (n, 3): label, frame and the word that ends there or NO_WORD."""
-    words, spans, start = [], [], None
-    for label, frame, word in path.tolist():
-        start = frame if start is None else start
-        if word != NO_WORD:
-            words.append(names[word])
-            spans.append((start, frame))
-        start = None if label == boundary else start
-    return WordHypothesis(tuple(words), float(score), float(lm), tuple(path[:, 0].tolist()), tuple(spans))
+    labels, frames, words = (tuple(column) for column in path.T.tolist()) if len(path) else ((), (), ())
+    said = tuple(names[word] for word in words if word != NO_WORD)
+    return WordHypothesis(said, float(score), float(lm), labels, word_frames(labels, frames, boundary), frames)
+
+
+def word_frames(labels: Sequence[int], frames: Sequence[int], boundary: int) -> tuple[tuple[int, int], ...]:
+    """Of each word that has ended, the frames of its first label and of the boundary after it."""
+    ends = [place for place, label in enumerate(labels) if label == boundary]
+    starts = [0, *(end + 1 for end in ends)]
+    return tuple((frames[start], frames[end]) for start, end in zip(starts, ends, strict=False))
 
 
 def best_per_sentence(found: Iterable[WordHypothesis], nbest: int, merge: Merge = Merge.max) -> list[WordHypothesis]:

@@ -1,8 +1,8 @@
 """CTC log-probabilities of many trials in one .npz, as `mode-ssm posteriors` or another decoder writes them.
 
 Ours holds `trial_ids` (N,), an array `log_probs/<id>` (S, V) for each, `symbols` (V,), `blank` and `boundary`,
-`frame_ms`, `checkpoint`, `sentence_hashes` of its training, and `sessions`, `blocks`, `numbers`, `labelled`,
-`sentences`, `phonemes` and `lost` (N,): why a trial could not be decoded, of which the array has no frames.
+`frame_ms`, `first_ms`, `checkpoint`, `sentence_hashes` of its training, and `sessions`, `blocks`, `numbers`,
+`labelled`, `sentences`, `phonemes` and `lost` (N,): why a trial could not be decoded, of which the array has no frames.
 Another decoder's holds an array (S, V) a trial and nothing else; its name is the id.
 """
 
@@ -19,6 +19,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.files import replacing
 from mode_ssm.labels import T15, Labels, read_labels
 from mode_ssm.language.spoken import SpokenTrial
+from mode_ssm.language.word_times import FrameClock
 
 NEJM = Labels((T15.symbols[0], "|", *T15.symbols[1:40]), blank=0, boundary=1)  # silence stands between words there
 _FOLDER = "log_probs/"
@@ -33,6 +34,14 @@ class Posteriors(NamedTuple):
     frame_ms: float | None
     checkpoint: str | None
     sentence_hashes: list[int]
+    first_ms: float | None = None  # the middle of what the first frame sees
+
+    @property
+    def clock(self) -> FrameClock | None:
+        """When frames are, where the file says so."""
+        if self.frame_ms is None or self.first_ms is None:
+            return None
+        return FrameClock(self.first_ms, self.frame_ms)
 
     @property
     def ours(self) -> bool:
@@ -54,6 +63,7 @@ def write_posteriors(path: Path, posteriors: Posteriors) -> None:
         "blank": np.array(labels.symbols[labels.blank]),
         "boundary": np.array(boundary),
         "frame_ms": np.array(posteriors.frame_ms),
+        "first_ms": np.array(posteriors.first_ms),
         "checkpoint": np.array(posteriors.checkpoint),
         "sentence_hashes": np.array(posteriors.sentence_hashes, dtype=np.int64),
         "sessions": np.array([trial.key.session for trial in trials]),
@@ -116,7 +126,8 @@ def _read_ours(path: Path, held: dict[str, Any], order: str | None) -> Posterior
         said, lost = labels.ids(str(held["phonemes"][row])), str(held["lost"][row]) if "lost" in held else ""
         trials.append(SpokenTrial(key, sentence, said, ctc, torch.zeros(len(ctc), 0), lost=lost))
     hashes = held["sentence_hashes"].tolist()
-    return Posteriors(trials, labels, float(held["frame_ms"]), str(held["checkpoint"]), hashes)
+    first_ms = float(held["first_ms"]) if "first_ms" in held else None  # files before 2026-11 lack it
+    return Posteriors(trials, labels, float(held["frame_ms"]), str(held["checkpoint"]), hashes, first_ms)
 
 
 def _read_other(path: Path, held: dict[str, Any], order: str | None) -> Posteriors:

@@ -39,13 +39,14 @@ TRIALS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a trial, or in a piece of one; all fields but the words have an entry for each phoneme."""
+    """What was said in a trial, or in a piece of one; all fields but the words' have an entry for each phoneme."""
 
     phonemes: tuple[str, ...]  # symbols of the decoder's labels
     frames: tuple[int, ...]  # the encoder frame that decided for it, counted from the start of the trial
     times: tuple[float, ...]  # seconds from there to the middle of what that frame sees
     words: tuple[str, ...] | None = None  # where a language model was given; of a piece those that now stay
     open: tuple[str, ...] = ()  # the best words after those, which may change with the next piece
+    word_times: tuple[tuple[float, float], ...] | None = None  # of a whole trial's words: start and end in seconds
 
     def __add__(self, later: "Transcript") -> "Transcript":
         """Pieces of one trial joined."""
@@ -142,7 +143,10 @@ class TrainedDecoder:
         for frames in self._encoded(features, session):
             inputs = self._inputs(chosen, frames)
             transcript = self._transcript(self._search(chosen).extend(inputs))
-            found.append(transcript if search is None else replace(transcript, words=search.find(inputs)))
+            if search is not None:
+                spoken = search.find(inputs)
+                transcript = replace(transcript, words=spoken.words, word_times=spoken.times)
+            found.append(transcript)
         return found
 
     def posteriors(self, features: Features, *, session: str | None = None) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -14,15 +14,23 @@ from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import load_word_model
 from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
-from mode_ssm.language.trie import build_tree
+from mode_ssm.language.trie import ROOT, build_tree
 from mode_ssm.language.vocabulary import Words, complete, one_word, parse_hotword, pronunciation, say_guesses
 from mode_ssm.language.word_graph import word_graph
 from mode_ssm.language.word_stream import WordSearch
+from mode_ssm.language.word_times import FrameClock, WordTime, frame_clock, word_times
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.searches import transducer_callables
 
 NewWords = Mapping[str, str | None] | Iterable[str]  # with pronunciations in symbols; without one it is guessed
 HotWords = Mapping[str, float] | Iterable[str]  # words or phrases, with boosts in nats
+
+
+class TimedWords(NamedTuple):
+    """The words of a trial, and of each its start and end in seconds."""
+
+    words: tuple[str, ...]
+    times: tuple[WordTime, ...]
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,15 @@ class HeadWords:
 
     search: WordSearch[Any]
     piece: Callable[[Tensor], Any]  # what the search reads
+    clock: FrameClock
 
-    def find(self, inputs: Tensor) -> tuple[str, ...]:
+    def find(self, inputs: Tensor) -> TimedWords:
         """The words of a whole trial."""
-        return _best(self.search([self.piece(inputs)])[0])
+        found = self.search([self.piece(inputs)])[0]
+        if not found:
+            return TimedWords((), ())
+        boundary = int(self.search.graph.tree.label[ROOT])
+        return TimedWords(found[0].words, word_times(found[0], self.clock, boundary))
 
     def begin(self, lag_frames: int | None) -> "TrialWords":
         """Start a trial; words are committed as `CommittingStream` says."""
@@ -87,11 +100,12 @@ class WordFinder:
             say_guesses(guesses, model.labels)
             self._guessed |= {word: model.labels.text(guesses.lexicon[word][0]) for word in guesses.guessed}
             model, tree = add_words(model, tree, additions)
+        clock = frame_clock(self._network.config)
         if head is Head.ctc:
             ctc = CTCWordSearch(model, tree, settings, nbest=1)
-            return HeadWords(ctc, lambda log_probs: log_probs.float().cpu().numpy())
+            return HeadWords(ctc, lambda log_probs: log_probs.float().cpu().numpy(), clock)
         graph, callables = word_graph(model, tree, settings), transducer_callables(self._network)
-        return HeadWords(TransducerSearch(graph, callables, settings, nbest=1), TransducerFrames)
+        return HeadWords(TransducerSearch(graph, callables, settings, nbest=1), TransducerFrames, clock)
 
     def _named(self, words: NewWords) -> Words:
         pairs = words.items() if isinstance(words, Mapping) else ((name, None) for name in words)
