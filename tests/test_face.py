@@ -143,12 +143,15 @@ def test_words_are_those_of_decode(trained, decoder, lm, head):
     words = [f"checkpoint={trained / 'causal'}", f"lm={lm}", f"data.data_root={data}", f"data.cache_dir={trained}"]
     command("decode", *words, f"decoder={head}")
     with (trained / "causal" / "decoding" / f"val-{head}" / "hypotheses.csv").open(encoding="utf-8") as file:
-        rows = {(row["session"], row["trial"]): row["words"] for row in csv.DictReader(file)}
+        rows = {(row["session"], row["trial"]): row for row in csv.DictReader(file)}
     dataset = load_recogniser(str(trained / "causal")).open(small_config(data, trained / "causal").data, "val")
     for place in range(len(dataset)):
         trial = dataset[place]
         said = decoder.transcribe(trial.features, session=trial.key.session, head=head, lm=lm)
-        assert " ".join(said.words) == rows[trial.key.session, str(trial.key.number)]
+        row = rows[trial.key.session, str(trial.key.number)]
+        assert " ".join(said.words) == row["words"]
+        assert [f"{start:.2f}" for start, _ in said.word_times] == row["starts"].split()
+        assert [f"{end:.2f}" for _, end in said.word_times] == row["ends"].split()
 
 
 @pytest.mark.parametrize("head", HEADS)

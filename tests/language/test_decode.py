@@ -98,6 +98,21 @@ def test_decode_writes_what_it_prints(
         assert scores == sorted(scores, reverse=True)
     order = [(session, int(block), int(number)) for session, block, number, _ in rows]
     assert order == sorted(order)
+    detailed = read_columns(out / "hypotheses.csv", "words", "starts", "ends", "posteriors")
+    for entry, (words, starts, ends, posteriors) in zip(nbest, detailed, strict=True):
+        own = [slot for slot in entry["network"] if slot["word"]]
+        assert [slot["word"] for slot in own] == words.split()
+        assert [slot["start"] for slot in own] == pytest.approx([float(text) for text in starts.split()], abs=0.006)
+        assert [slot["end"] for slot in own] == pytest.approx([float(text) for text in ends.split()], abs=0.006)
+        assert [slot["posterior"] for slot in own] == pytest.approx([float(t) for t in posteriors.split()], abs=6e-4)
+        for slot in entry["network"]:
+            others = [share for _, share in slot["alternatives"]]
+            assert others == sorted(others, reverse=True)
+            assert len(others) <= 5
+            assert slot["posterior"] + sum(others) <= 1.001
+            assert slot["start"] <= slot["end"]
+            assert "confidence" not in slot
+    assert summary["confidence"] is None
 
 
 def test_trials_that_cannot_be_decoded_are_named(

@@ -8,17 +8,28 @@ from typing import Any
 from mode_ssm.commands.corpora import read_corpora
 from mode_ssm.commands.phonemes import decode_phonemes
 from mode_ssm.commands.posteriors import decode_posteriors
-from mode_ssm.commands.word_results import best, in_order, print_summary, summarise, word_errors_of, write_results
+from mode_ssm.commands.word_results import (
+    WordDetails,
+    best,
+    in_order,
+    print_summary,
+    summarise,
+    word_errors_of,
+    write_results,
+)
 from mode_ssm.config import DecodeConfig, WordDecoder
 from mode_ssm.errors import InputError
 from mode_ssm.files import check_writable
+from mode_ssm.language.confidence import Confidence
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.pool import CTCWordPool
 from mode_ssm.language.rescore import SentenceScorer, contexts_of, load_scorer, rescore
 from mode_ssm.language.search import Found, search_ctc, search_transducer
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
-from mode_ssm.language.weights import choose_weights, decoding_folder
+from mode_ssm.language.weights import choose_confidence, choose_weights, decoding_folder
+from mode_ssm.language.word_places import WIDE, WordPlaces, add_slots
+from mode_ssm.language.word_times import frame_clock
 from mode_ssm.recognition.ensemble import Ensemble, load_ensemble
 from mode_ssm.scoring import has_words, total
 
@@ -52,17 +63,29 @@ def decode(config: DecodeConfig) -> None:
     scorer = load_scorer(config.rescore) if config.rescore.model is not None else None
     folder = Path(config.output_dir or decoding_folder(checkpoint.path) / f"{config.split}-{decoder.value}")
     check_writable(folder)
+    confidence = _confidence(config, checkpoint.path, decoder) if config.alternatives else None
     results = in_order(find_sentences(ensemble, model, config))
     first = results
     if scorer is not None:
+        first = _shortened(first, config.nbest)
         results = rescore_trials(first, scorer, config)
+    clock = frame_clock(checkpoint.config)
+    if config.alternatives:
+        places = WordPlaces(model, config.search, clock, heard=ensemble.heard)
+        results = add_slots(results, places, confidence)
+    results = _shortened(results, config.nbest)
     summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora, model.words)
     if scorer is not None and "wer" in summary:
         summary |= before_rescoring(first)
     if "wer" in summary:
         print_summary(summary, f"Words, {config.split}, {decoder.value}")
-    write_results(folder, summary, results, checkpoint.labels)
+    details = WordDetails(clock, confidence, config.alternatives)
+    write_results(folder, summary, results, checkpoint.labels, details)
     print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {folder}")
+
+
+def _shortened(results: Sequence[Found], nbest: int) -> list[Found]:
+    return [found._replace(hypotheses=found.hypotheses[:nbest]) for found in results]
 
 
 def rescore_trials(results: Sequence[Found], scorer: SentenceScorer, config: DecodeConfig) -> list[Found]:
@@ -80,18 +103,29 @@ def before_rescoring(first: Sequence[Found]) -> dict[str, Any]:
     return {"wer_before_rescoring": pooled.rate, "word_edits_before_rescoring": pooled.edits}
 
 
+def _confidence(config: DecodeConfig, checkpoint: Path, decoder: WordDecoder) -> Confidence | None:
+    if config.rescore.model is not None:
+        print("Posteriors of words are not calibrated: tune learns a confidence without rescore.model.")
+        return None
+    return choose_confidence(config.weights, config.search, checkpoint, decoder, config.lm)
+
+
 def find_sentences(ensemble: Ensemble, model: WordModel, config: DecodeConfig) -> list[Found]:
-    """Search every trial of the split with the decoder of the configuration, or the best where it names none."""
+    """Search every trial of the split with the decoder of the configuration, or the best where it names none.
+
+    N-bests are wide where alternatives are wanted.
+    """
+    nbest = max(config.nbest, WIDE if config.alternatives else 0)
     decoder = ensemble.word_decoder(config.decoder)
     for_transducer = decoder is not WordDecoder.ctc
     batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=for_transducer)
     if not for_transducer:
         with CTCWordPool(model, config.lm, config.decode_workers) as pool:
-            return search_ctc([trial for batch in batches for trial in batch], pool, config.search, config.nbest)
+            return search_ctc([trial for batch in batches for trial in batch], pool, config.search, nbest)
     if config.decode_workers:
         raise InputError("decode_workers is for decoder=ctc; the transducer's search runs in batches in this process.")
     tree = build_tree(model)
-    return list(search_transducer(batches, model, tree, ensemble.transducer, decoder, config.search, config.nbest))
+    return list(search_transducer(batches, model, tree, ensemble.transducer, decoder, config.search, nbest))
 
 
 def _settings_of(config: DecodeConfig) -> dict[str, Any]:

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from mode_ssm.commands.phonemes import refuse_others
-from mode_ssm.commands.word_results import best, in_order, print_summary, summarise, write_decoded, write_results
+from mode_ssm.commands.word_results import (
+    WordDetails,
+    best,
+    confidence_summary,
+    in_order,
+    nbest_entry,
+    print_summary,
+    summarise,
+    write_decoded,
+    write_results,
+)
 from mode_ssm.config import DecodeConfig, PosteriorsConfig, WordDecoder
 from mode_ssm.data.scored import by_reason
 from mode_ssm.errors import InputError
@@ -19,11 +29,12 @@ from mode_ssm.language.posterior_files import Posteriors, read_posteriors, write
 from mode_ssm.language.search import Found, search_ctc
 from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.vocabulary import load_words
-from mode_ssm.language.weights import choose_weights
-from mode_ssm.models.model import encoder_frame_ms
+from mode_ssm.language.weights import choose_confidence, choose_weights
+from mode_ssm.language.word_places import WIDE, WordPlaces, add_slots
+from mode_ssm.models.model import encoder_frame_ms, first_middle_ms
 from mode_ssm.recognition.ensemble import load_ensemble
 
-_USED = {"posteriors", "labels", "lm", "search", "weights", "nbest", "decode_workers", "output_dir"}
+_USED = {"posteriors", "labels", "lm", "search", "weights", "nbest", "alternatives", "decode_workers", "output_dir"}
 
 
 def write(config: PosteriorsConfig) -> None:
@@ -39,8 +50,8 @@ def write(config: PosteriorsConfig) -> None:
     batches = ensemble.encode(config.data, config.split, config.batch_size, for_transducer=False)
     trials = sorted((trial for batch in batches for trial in batch), key=lambda trial: str(trial.key))
     frame_ms, hashes = encoder_frame_ms(checkpoint.config), checkpoint.sentence_hashes.tolist()
-    path = str(checkpoint.path.resolve())
-    write_posteriors(Path(config.out), Posteriors(trials, checkpoint.labels, frame_ms, path, hashes))
+    path, first_ms = str(checkpoint.path.resolve()), first_middle_ms(checkpoint.config)
+    write_posteriors(Path(config.out), Posteriors(trials, checkpoint.labels, frame_ms, path, hashes, first_ms))
     lost = by_reason(trial.lost for trial in trials if trial.lost)
     more = f" (without frames: {lost})" if lost else ""
     print(f"Written: {len(trials)} trials{more} of {config.split}, a frame every {frame_ms:g} ms, in {config.out}")
@@ -67,17 +78,26 @@ def decode_posteriors(config: DecodeConfig) -> None:
     config = replace(config, search=search)
     folder = Path(config.output_dir or "")
     check_writable(folder)
+    confidence = None
+    if config.alternatives:
+        where = Path(posteriors.checkpoint or "")
+        confidence = choose_confidence(config.weights, config.search, where, WordDecoder.ctc, config.lm)
     with CTCWordPool(model, config.lm, config.decode_workers) as pool:
-        results = search_ctc(posteriors.trials, pool, config.search, config.nbest)
+        nbest = max(config.nbest, WIDE if config.alternatives else 0)
+        results = search_ctc(posteriors.trials, pool, config.search, nbest)
+    if config.alternatives:
+        results = add_slots(results, WordPlaces(model, config.search, posteriors.clock), confidence)
+    results = [found._replace(hypotheses=found.hypotheses[: config.nbest]) for found in results]
+    details = WordDetails(posteriors.clock, confidence, config.alternatives)
     summary = _settings_of(config) | {"checkpoint": posteriors.checkpoint, "frame_ms": posteriors.frame_ms}
     if posteriors.ours:
         results = in_order(results)
         summary |= summarise(results, posteriors.sentence_hashes, None, model.words)
         if "wer" in summary:
             print_summary(summary, "Words from posteriors")
-        write_results(folder, summary, results, posteriors.labels)
+        write_results(folder, summary, results, posteriors.labels, details)
     else:
-        _write_named(folder, summary | {"trials": len(results)}, results, posteriors.labels)
+        _write_named(folder, summary | {"trials": len(results)}, results, posteriors.labels, details)
     print(f"Written: hypotheses.csv, nbest.jsonl and decode.json in {folder}")
 
 
@@ -90,20 +110,19 @@ def _settings_of(config: DecodeConfig) -> dict[str, Any]:
     }
 
 
-def _write_named(folder: Path, summary: dict[str, Any], results: Sequence[Found], labels: Labels) -> None:
+def _write_named(
+    folder: Path, summary: dict[str, Any], results: Sequence[Found], labels: Labels, details: WordDetails
+) -> None:
     """The files of trials that have an id alone."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["id", "words", "predicted_phonemes"])
-    writer.writerows([[_id(found.trial), best(found).text, labels.text(best(found).labels)] for found in results])
-    entries = [
-        {
-            "id": _id(found.trial),
-            "nbest": [{"words": h.text, "score": round(h.score, 4), "ngram": round(h.lm, 4)} for h in found.hypotheses],
-        }
-        for found in results
-    ]
-    write_decoded(folder, text.getvalue(), entries, summary)
+    writer.writerow(["id", "words", "predicted_phonemes", *details.columns])
+    for found in results:
+        said = best(found)
+        writer.writerow([_id(found.trial), said.text, labels.text(said.labels), *details.cells(found, labels)])
+    lm_weight = summary["search"]["lm_weight"]
+    entries = [{"id": _id(found.trial)} | nbest_entry(found, labels, details, lm_weight) for found in results]
+    write_decoded(folder, text.getvalue(), entries, summary | confidence_summary(details))
 
 
 def _id(trial: SpokenTrial) -> str:

@@ -12,12 +12,14 @@ from mode_ssm.commands.word_results import word_errors_of
 from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
 from mode_ssm.data import denominator, spread
 from mode_ssm.errors import InputError
+from mode_ssm.language.confidence import LEAST, Confidence
 from mode_ssm.language.pool import CTCWordPool
-from mode_ssm.language.search import search_ctc, search_transducer
+from mode_ssm.language.search import Found, search_ctc, search_transducer
 from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import decoding_folder, read_weights, tuned_file, write_weights
+from mode_ssm.language.word_places import WIDE, WordPlaces, learn_confidence
 from mode_ssm.recognition.ensemble import load_ensemble
 from mode_ssm.scoring import ErrorRate, has_words, total
 
@@ -82,21 +84,24 @@ def tune(config: TuneConfig) -> None:
     study = study_name(config, decoder, checkpoint.position.update, len(trials))
     with CTCWordPool(model, config.lm, config.decode_workers) as pool:
 
-        def ctc(settings: WordSearchConfig) -> ErrorRate:
-            return total(map(word_errors_of, search_ctc(trials, pool, settings, nbest=1)))
-
-        def transducer(settings: WordSearchConfig) -> ErrorRate:
+        def search(settings: WordSearchConfig, nbest: int) -> list[Found]:
+            if not for_transducer:
+                return search_ctc(trials, pool, settings, nbest)
             groups = in_batches(trials, config.batch_size)
-            found = search_transducer(groups, model, tree, ensemble.transducer, decoder, settings, nbest=1)
-            return total(map(word_errors_of, found))
+            return list(search_transducer(groups, model, tree, ensemble.transducer, decoder, settings, nbest))
+
+        def objective(settings: WordSearchConfig) -> ErrorRate:
+            return total(map(word_errors_of, search(settings, nbest=1)))
 
         tree = build_tree(model)
-        objective = transducer if for_transducer else ctc
         best = search_weights(objective, config, decoder, starts(config, decoder, checkpoint.path), storage, study)
-    write_weights(file, best.settings, best.wer, config.lm)
+        places = WordPlaces(model, best.settings, clock=None, heard=ensemble.heard, tree=tree)
+        confidence = learn_confidence(search(best.settings, WIDE), places)
+    write_weights(file, best.settings, best.wer, config.lm, confidence)
     for sentence in denominator(len(trials), [trial.lost for trial in trials if trial.lost]):
         print(sentence)
     _print_best(best, decoder, len(trials), file)
+    _print_confidence(confidence)
 
 
 def study_name(config: TuneConfig, decoder: WordDecoder, update: int, sentences: int) -> str:
@@ -174,3 +179,13 @@ def _print_best(best: Tuned, decoder: WordDecoder, sentences: int, file: Path) -
     weights = {name: asdict(best.settings)[name] for name in RANGES[decoder]}
     print(f"Best of {best.tries} on {sentences} sentences: WER {100 * best.wer:.2f} % with {_describe(weights)}.")
     print(f"Kept in {file}; use them by mode-ssm decode weights=tuned decoder={decoder.value}.")
+
+
+def _print_confidence(confidence: Confidence | None) -> None:
+    if confidence is None:
+        print(f"No confidence was learnt: it needs {LEAST} words that are right and {LEAST} that are wrong.")
+        return
+    print(
+        f"Confidence, learnt on {confidence.words} words: each half by the other's has an expected calibration error "
+        f"of {confidence.ece:.3f} and an AUROC of {confidence.auroc:.3f}."
+    )

@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -16,12 +16,44 @@ from mode_ssm.commands.corpora import Corpora
 from mode_ssm.data import denominator
 from mode_ssm.files import replace_texts
 from mode_ssm.labels import Labels
+from mode_ssm.language.confidence import Confidence
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.search import Found
+from mode_ssm.language.word_places import slots_of_words
+from mode_ssm.language.word_slots import WordSlot
+from mode_ssm.language.word_times import FrameClock, WordTime, word_times
 from mode_ssm.scoring import ErrorRate, edit_counts, has_words, normalise_sentence, sentence_hash, total, word_errors
 
 NOTHING = WordHypothesis((), float("-inf"), 0.0, ())
 COLUMNS = ("session", "block", "trial", "sentence", "words", "phonemes", "predicted_phonemes")
+
+
+class WordDetails(NamedTuple):
+    """What is written of single words."""
+
+    clock: FrameClock | None  # of the encoder frames; None where it is not known: then there are no times
+    confidence: Confidence | None  # None where none was learnt: then posteriors are written as such
+    alternatives: int  # for each word, at most
+
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        return "starts", "ends", "posteriors" if self.confidence is None else "confidences"
+
+    def cells(self, found: Found, labels: Labels) -> list[str]:
+        """Of each word of the best sentence its start, its end, and how sure it is; separated by spaces."""
+        times = self.times(best(found), labels)
+        sure = [self.sureness(slot) for slot in slots_of_words(found.slots)]
+        rows = [[f"{time.start:.2f}" for time in times], [f"{time.end:.2f}" for time in times]]
+        return [" ".join(row) for row in (*rows, [f"{value:.3f}" for value in sure])]
+
+    def times(self, hypothesis: WordHypothesis, labels: Labels) -> tuple[WordTime, ...]:
+        """Of each word; empty where they are not known."""
+        if self.clock is None or labels.boundary is None:
+            return ()
+        return word_times(hypothesis, self.clock, labels.boundary)
+
+    def sureness(self, slot: WordSlot) -> float:
+        return slot.posterior if self.confidence is None else self.confidence(slot.posterior)
 
 
 def best(found: Found) -> WordHypothesis:
@@ -123,15 +155,22 @@ def sort_key(key: TrialKey) -> tuple[str, int, int]:
     return key.session, key.block, key.number
 
 
-def write_results(folder: Path, summary: dict[str, Any], results: Sequence[Found], labels: Labels) -> None:
+def write_results(
+    folder: Path, summary: dict[str, Any], results: Sequence[Found], labels: Labels, details: WordDetails
+) -> None:
     """Write decode.json, hypotheses.csv (a row a trial) and nbest.jsonl (an object a trial).
 
     Raises:
         InputError: when the folder cannot be written.
     """
     lm_weight = summary["search"]["lm_weight"]
-    entries = [_nbest_entry(found, lm_weight) for found in results]
-    write_decoded(folder, _table(results, labels), entries, summary)
+    entries = (_key_of(found) | nbest_entry(found, labels, details, lm_weight) for found in results)
+    write_decoded(folder, _table(results, labels, details), entries, summary | confidence_summary(details))
+
+
+def confidence_summary(details: WordDetails) -> dict[str, Any]:
+    """How the posteriors of words become confidences; null where they do not, and are not calibrated."""
+    return {"confidence": None if details.confidence is None else details.confidence._asdict()}
 
 
 def write_decoded(folder: Path, table: str, nbest: Iterable[dict[str, Any]], summary: dict[str, Any]) -> None:
@@ -148,22 +187,32 @@ def write_decoded(folder: Path, table: str, nbest: Iterable[dict[str, Any]], sum
     replace_texts(folder, texts)
 
 
-def _table(results: Sequence[Found], labels: Labels) -> str:
+def _table(results: Sequence[Found], labels: Labels, details: WordDetails) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, *details.columns])
     for found in results:
         key, hypothesis = found.trial.key, best(found)
         said = (found.trial.sentence or "", hypothesis.text)
         phonemes = (labels.text(found.trial.labels), labels.text(hypothesis.labels))
-        writer.writerow([key.session, key.block, key.number, *said, *phonemes])
+        writer.writerow([key.session, key.block, key.number, *said, *phonemes, *details.cells(found, labels)])
     return text.getvalue()
 
 
-def _nbest_entry(found: Found, lm_weight: float) -> dict[str, Any]:
+def _key_of(found: Found) -> dict[str, Any]:
     key = found.trial.key
-    nbest = [_scores(hypothesis, lm_weight) for hypothesis in found.hypotheses]
-    return {"session": key.session, "block": key.block, "trial": key.number, "nbest": nbest}
+    return {"session": key.session, "block": key.block, "trial": key.number}
+
+
+def nbest_entry(found: Found, labels: Labels, details: WordDetails, lm_weight: float) -> dict[str, Any]:
+    """The sentences of a trial with the times of their words, and the best one's confusion network."""
+    nbest = []
+    for h in found.hypotheses:
+        entry = _scores(h, lm_weight)
+        times = [[round(time.start, 3), round(time.end, 3)] for time in details.times(h, labels)]
+        nbest.append(entry | ({"times": times} if details.clock else {}))
+    network = [_slot_entry(slot, details) for slot in found.slots]
+    return {"nbest": nbest} | ({"network": network} if details.alternatives else {})
 
 
 def _scores(hypothesis: WordHypothesis, lm_weight: float) -> dict[str, Any]:
@@ -173,3 +222,13 @@ def _scores(hypothesis: WordHypothesis, lm_weight: float) -> dict[str, Any]:
         acoustic = hypothesis.score - lm_weight * hypothesis.lm
     parts = {"score": hypothesis.score, "ngram": hypothesis.lm, "acoustic": acoustic, "neural": hypothesis.neural}
     return {"words": hypothesis.text} | {name: round(part, 4) for name, part in parts.items() if part is not None}
+
+
+def _slot_entry(slot: WordSlot, details: WordDetails) -> dict[str, Any]:
+    entry: dict[str, Any] = {"word": slot.word, "posterior": round(slot.posterior, 4)}
+    if details.confidence is not None and slot.word:
+        entry["confidence"] = round(details.sureness(slot), 4)
+    if slot.time is not None:
+        entry |= {"start": round(slot.time.start, 3), "end": round(slot.time.end, 3)}
+    entry["alternatives"] = [[word, round(share, 4)] for word, share in slot.alternatives[: details.alternatives]]
+    return entry

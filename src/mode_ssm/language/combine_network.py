@@ -40,10 +40,14 @@ def word_network(votes: Sequence[Vote]) -> list[Slot]:
     distances = np.array([[Levenshtein.distance(a.words, b.words) for b in votes] for a in votes])
     weights = np.array([vote.shares.sum() for vote in votes])
     order = np.argsort(distances @ weights - weights * 1e-9, kind="stable")
+    return align_in_order([votes[place] for place in order])
+
+
+def align_in_order(votes: Sequence[Vote]) -> list[Slot]:
+    """Align sentences one after another, in the order given, to the slots of those before."""
     slots: list[Slot] = []
     before = np.zeros_like(votes[0].shares)
-    for place in order:
-        words, shares = votes[place]
+    for words, shares in votes:
         aligned: list[Slot] = []
         for slot, word in align(slots, words):
             entry = slots[slot] if slot is not None else {NOTHING: before} if before.any() else {}

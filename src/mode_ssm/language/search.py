@@ -12,11 +12,13 @@ from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import PrefixTree
 from mode_ssm.language.word_graph import word_graph
+from mode_ssm.language.word_slots import WordSlot
 
 
 class Found(NamedTuple):
     trial: SpokenTrial
     hypotheses: list[WordHypothesis]  # best first; empty where no sentence fits into the trial
+    slots: tuple[WordSlot, ...] = ()  # of the best, where they were asked for
 
 
 def search_ctc(trials: list[SpokenTrial], pool: CTCWordPool, settings: WordSearchConfig, nbest: int) -> list[Found]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from mode_ssm.config import Merge, WordDecoder, WordSearchConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
+from mode_ssm.language.confidence import Confidence, read_confidence
 
 TUNED = "tuned"
 _FILES = ("words", "hotwords")  # settings of the search that are no weights
@@ -22,12 +23,16 @@ def tuned_file(checkpoint: Path, decoder: WordDecoder) -> Path:
     return decoding_folder(checkpoint) / f"weights-{decoder.value}.json"
 
 
-def write_weights(path: Path, settings: WordSearchConfig, wer: float, lm: str) -> None:
-    """Keep settings with the word error rate that they reached and the language model that they are for."""
+def write_weights(
+    path: Path, settings: WordSearchConfig, wer: float, lm: str, confidence: Confidence | None = None
+) -> None:
+    """Keep settings with the word error rate that they reached, the language model and the confidence that go with."""
     path.parent.mkdir(parents=True, exist_ok=True)
     where = str(Path(lm).resolve())
     weights = {name: value for name, value in asdict(settings).items() if name not in _FILES}
-    replace_text(path, json.dumps({"wer": wer, "lm": where, "search": weights}, indent=2) + "\n")
+    kept = {"wer": wer, "lm": where, "search": weights}
+    kept["confidence"] = None if confidence is None else confidence._asdict()
+    replace_text(path, json.dumps(kept, indent=2) + "\n")
 
 
 def read_weights(path: Path) -> tuple[WordSearchConfig, str]:
@@ -74,3 +79,29 @@ def choose_weights(
         print(f"The weights of {path} were tuned for lm={tuned_for}; for lm={lm}, others may be better: mode-ssm tune.")
     usual = asdict(WordSearchConfig())
     return replace(kept, **{name: value for name, value in asdict(settings).items() if value != usual[name]})
+
+
+def choose_confidence(
+    chosen: str | None, settings: WordSearchConfig, checkpoint: Path, decoder: WordDecoder, lm: str
+) -> Confidence | None:
+    """The confidence that was learnt for just these settings and this language model; else None, and says why.
+
+    Raises:
+        InputError: when the file of weights holds a confidence that is none.
+    """
+    if chosen is None:
+        print(f"Posteriors of words are not calibrated: mode-ssm tune learns how, and weights={TUNED} uses it.")
+        return None
+    path = tuned_file(checkpoint, decoder) if chosen == TUNED else Path(chosen)
+    kept, tuned_for = read_weights(path)
+    try:
+        there = json.loads(path.read_text(encoding="utf-8")).get("confidence")
+        confidence = None if there is None else read_confidence(there)
+    except ValueError as error:
+        raise InputError(f"{path} does not hold a confidence ({error}); run mode-ssm tune.") from None
+    if confidence is None:
+        print(f"Posteriors of words are not calibrated, for {path} holds no confidence; mode-ssm tune learns one.")
+    elif kept != settings or Path(tuned_for).resolve() != Path(lm).resolve():
+        print(f"Posteriors of words are not calibrated: the confidence of {path} is for its own weights and its lm.")
+        return None
+    return confidence

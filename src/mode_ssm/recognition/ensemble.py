@@ -51,6 +51,11 @@ class Ensemble:
         widths = [network.transducer.joiner.encoder_projection.out_features for network in networks]
         return average_transducers([transducer_callables(network) for network in networks], widths)
 
+    @property
+    def heard(self) -> bool:
+        """Whether every network has a trained CTC head."""
+        return all(Head.ctc in recogniser.heads for recogniser in self.recognisers)
+
     @torch.no_grad()
     def encode(
         self, data: DataConfig, split: str, batch_size: int, *, for_transducer: bool, labelled: bool = False
