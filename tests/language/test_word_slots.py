@@ -1,4 +1,4 @@
-"""Places of a sentence with their alternatives: from n-bests by hand, and from windows beside all paths through them."""
+"""Places of a sentence with their alternatives: n-bests by hand, and windows beside all paths through them."""
 
 from itertools import product
 
