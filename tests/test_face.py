@@ -6,6 +6,7 @@ import io
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_words_of_any_chopping_of_a_stream_are_those_of_the_whole(decoder, lm, h
     with decoder.stream(session=SESSIONS[1], head=head, lm=lm, hotwords=["and"]) as stream:
         heard = [stream.extend(piece) for piece in np.split(said, sorted(cuts))]
         heard.append(stream.end())
-    assert sum(heard[1:], heard[0]) == whole
+    assert sum(heard[1:], heard[0]) == replace(whole, word_times=None)
 
 
 @pytest.mark.parametrize("head", HEADS)
