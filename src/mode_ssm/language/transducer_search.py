@@ -127,8 +127,8 @@ class TransducerStream(WordStream[TransducerFrames, TransducerBeam]):
     def _hear(self, pieces: Sequence[TransducerFrames], frame: int, comes: Flags, waiting: Tensor) -> None:
         """Keep one frame of each trial that has one, and let CTC's prefixes know it."""
         trials = np.flatnonzero(comes).tolist()
-        places = torch.from_numpy(self._heard[trials] % (1 + self._ahead))
-        waiting[trials, places] = torch.stack([pieces[trial].encoded[frame] for trial in trials])
+        for trial, place in zip(trials, (self._heard[trials] % (1 + self._ahead)).tolist(), strict=True):
+            waiting[trial, place] = pieces[trial].encoded[frame]
         prefixes = self._prefixes
         if prefixes is not None and prefixes.ctc is not None:
             emission = np.zeros((len(pieces), len(self.graph.tree.labels)))
@@ -168,8 +168,8 @@ class TransducerStream(WordStream[TransducerFrames, TransducerBeam]):
         if not going.any():
             return
         self._go(going)
-        places = torch.from_numpy(self.frames % (1 + self._ahead))
-        self._advance(waiting[torch.arange(len(waiting)), places])
+        places = (self.frames % (1 + self._ahead)).tolist()
+        self._advance(torch.stack([kept[place] for kept, place in zip(waiting, places, strict=True)]))
         self.frames += going
         assert self._prefixes is not None
         if self._parked is None:
