@@ -258,7 +258,7 @@ class CTCNormalisation(StrEnum):
 @dataclass
 class LossesConfig:
     ctc_normalisation: CTCNormalisation = setting(CTCNormalisation.label)
-    rnnt_scaling: RNNTScaling = setting(RNNTScaling.sequence_length)
+    rnnt_scaling: RNNTScaling = setting(RNNTScaling.label_length)
     fused: bool = setting(
         True, "joiner and loss in one, without the (B, S, U+1, V) tensor; false = the plain reference"
     )
