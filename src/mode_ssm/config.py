@@ -350,6 +350,11 @@ class TrainingConfig:
     accelerator: str = setting("auto", among=("auto", "cpu", "cuda"))
     devices: int = setting(1, "on this machine", unit="processes", low=1)
     seed: int = setting(0, low=0)
+    learn: list[str] | None = setting(
+        None,
+        "the parts of the network that learn, the others stay as they are; null = all",
+        among=("session", "preprocessor", "encoder", "ctc_head", "predictor", "joiner"),
+    )
     resume: Resume = setting(
         Resume.never, "auto goes on from the last checkpoint of output_dir, with the run's own settings"
     )
@@ -383,6 +388,9 @@ class TrainConfig(ModelConfig):
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     losses: LossesConfig = field(default_factory=LossesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    init: str | None = setting(
+        None, "a run folder or checkpoint file: its weights to begin with, where they fit; new sessions join", path=True
+    )
     output_dir: str | None = setting(None, "the run folder; null = runs/<date, time and process>", path=True)
 
 

@@ -25,15 +25,17 @@ from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
 from mode_ssm.training.devices import any_process, gather_lines, peak_memory_mb, start_fabric
 from mode_ssm.training.display import Display, epoch_summary, introduction, outcome
+from mode_ssm.training.inherited import Inherited, inherit
 from mode_ssm.training.monitor import Monitor
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from mode_ssm.training.picture import draw_run
-from mode_ssm.training.resume import changed_settings, find_resumable
+from mode_ssm.training.resume import changed_settings, find_resumable, same_sentences
 from mode_ssm.training.run_folder import RunFolder, new_name
 from mode_ssm.training.running import RunningStatistics
 from mode_ssm.training.schedule import (
     check_stages,
     freeze,
+    hold,
     learning_rate,
     longest_wait,
     objective_at,
@@ -85,16 +87,22 @@ class Trainer:
         self.position = Position(processes=fabric.world_size)
         self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
         self.resumed, self.changes = "", {}
+        self.inherited: Inherited | None = None
+        hold(self.model, config.training.learn)
+        if config.init and not checkpoint:
+            self.inherited = inherit(self.model, splits.sessions, config.init)
+            self.hashes = torch.unique(torch.cat([self.hashes, self.inherited.checkpoint.sentence_hashes]))
         if checkpoint:
             self.resumed = f"update {checkpoint.position.update} from {checkpoint.path}"
             self.changes = changed_settings(checkpoint.config, config)
             if checkpoint.position.processes != fabric.world_size:
                 self.changes["processes"] = (checkpoint.position.processes, fabric.world_size)
-            if not torch.equal(checkpoint.sentence_hashes, self.hashes):
+            if not same_sentences(checkpoint, self.hashes):
                 self.resumed += "; the train sentences are not those that it was started on"
             self.model.load_state_dict(checkpoint.model)
             load_optimizer(self.optimizer, checkpoint.optimizer)
             self.position = checkpoint.position.among(self.fabric.world_size)
+            self.hashes = checkpoint.sentence_hashes if config.init else self.hashes
         self.running = RunningStatistics(self.terms, self.position.running)
         self.timetable = Timetable(config.training, splits, fabric.global_rank, fabric.world_size)
         self.parts_wait = any(map(longest_wait, config.training.stages))
@@ -130,6 +138,8 @@ class Trainer:
     def introduction(self) -> Iterator[str]:
         training = self.config.training
         yield from introduction(self.splits, self.model, self.folder, self.resumed, self.changes)
+        if self.inherited:
+            yield from self.inherited.sentences()
         size, steps, processes = training.batch_size, training.gradient_accumulation_steps, self.fabric.world_size
         if steps * processes > 1:
             trials = f"{size * steps * processes} trials: batches of {size}, {steps} accumulated, {processes} processes"
@@ -204,6 +214,7 @@ class Trainer:
         set_learning_rate(self.optimizer, lr)
         if self.parts_wait:  # else what the caller holds stays held
             freeze(self.model, stage, in_stage)
+            hold(self.model, config.training.learn)
         objective = objective_at(self.terms, stage, in_stage)
         bound = self.running.bound(config.training)
         read = list(batches.values())

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from mode_ssm.config import CHOICES, Resume, TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.recognition.checkpoint import Checkpoint, read_checkpoint
@@ -47,6 +50,13 @@ def find_resumable(folder: RunFolder, config: TrainConfig, splits: Splits) -> Ch
             f"trials of {len(splits.sessions)} or of others; resume with the same data, or start a new run."
         )
     return checkpoint
+
+
+def same_sentences(checkpoint: Checkpoint, hashes: Tensor) -> bool:
+    """Whether a run was started on these train sentences; those of the run that it began with stand among its own."""
+    if checkpoint.config.init:
+        return bool(torch.isin(hashes, checkpoint.sentence_hashes).all())
+    return torch.equal(checkpoint.sentence_hashes, hashes)
 
 
 def changed_settings(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]:

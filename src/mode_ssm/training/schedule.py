@@ -1,7 +1,7 @@
 """What changes from update to update, as plain functions of counters: the learning rate, the weights, what learns."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mode_ssm.config import Decay, ScheduleConfig, StageConfig, TrainConfig, TrainingConfig
 from mode_ssm.errors import InputError
@@ -97,3 +97,20 @@ def freeze(model: ModeSSM, stage: StageConfig, update_in_stage: int) -> None:
     for part, updates in waits.items():
         if part is not None:
             part.requires_grad_(update_in_stage >= updates)
+
+
+def hold(model: ModeSSM, learn: Collection[str] | None) -> None:
+    """Let nothing learn but the parts named; `session` is the session layer within the preprocessor.
+
+    Raises:
+        InputError: where a part is not there.
+    """
+    if learn is None:
+        return
+    names = {part: "preprocessor.session." if part == "session" else f"{part}." for part in learn}
+    for part, name in names.items():
+        if not any(known.startswith(name) for known, _ in model.named_parameters()):
+            raise InputError(f"training.learn names {part}, which this network does not have; leave it out.")
+    for known, parameter in model.named_parameters():
+        if not known.startswith(tuple(names.values())):
+            parameter.requires_grad_(False)
