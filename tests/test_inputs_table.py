@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from mode_ssm.cli import main
-from tests.inputs import counts, fields, mended
+from tests.inputs import counts, fields, mended, scales
 from tests.inputs.row import Place, Row, write_said
 from tests.small import SMALL
 
-ROWS: tuple[Row, ...] = (*mended.ROWS, *counts.ROWS, *fields.ROWS)
+ROWS: tuple[Row, ...] = (*mended.ROWS, *counts.ROWS, *fields.ROWS, *scales.ROWS)
 
 
 def status_of(words: list[str]) -> int:
@@ -63,3 +63,9 @@ def test_each_row_is_another(tmp_path: Path) -> None:
     names = Counter((row.kind, row.what) for row in ROWS)
     assert not [name for name, count in names.items() if count > 1]
     assert not [row.what for row in ROWS if not 1 <= row.kind <= 16 or re.search(r"\s$", row.what)]
+
+
+def test_each_kind_has_three_members() -> None:
+    kinds = Counter(row.kind for row in ROWS)
+    assert len(ROWS) >= 80
+    assert all(kinds[kind] >= 3 for kind in range(1, 17))
