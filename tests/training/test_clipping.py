@@ -63,7 +63,7 @@ def test_a_model_in_which_nothing_learns_has_norm_zero():
 
 def test_a_run_clips_to_the_median_of_what_it_logged(tmp_path):
     root = write_data(tmp_path / "data")
-    words = ["training.clip_median_multiple=0.9", "training.stages.1.epochs=6"]
+    words = ["training.clip_median_multiple=0.9", "training.stages.1.epochs=6", "losses.rnnt_scaling=sequence_length"]
     train(small_config(root, tmp_path / "run", *words))
     updates = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "update"]
     norms = [r["grad_norm"] for r in updates]
