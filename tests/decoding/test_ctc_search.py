@@ -112,7 +112,7 @@ def test_probabilities_that_grow_with_the_frames_are_those_of_the_trial_so_far(
                 state = scorer.extend(state, label_said) if np.isfinite(state.prefix) else state
             if np.isfinite(state.prefix):
                 assert prefixes.prefix[row] == pytest.approx(state.prefix, abs=1e-9)
-                assert np.exp(prefixes.whole[row]) == pytest.approx(np.exp(state.whole), abs=1e-12)
+                assert np.exp(prefixes.whole[row]) == pytest.approx(np.exp(state.whole), rel=1e-9, abs=1e-12)
 
 
 def test_a_prefix_keeps_its_probability_when_others_are_dropped() -> None:
