@@ -15,6 +15,7 @@ ORDER = (
     "data models losses decoding simulation".split(),  # none imports another of this floor
     ["language"],
     ["recognition"],
+    ["live"],
     ["training"],
     ["pictures"],
     ["report"],

@@ -614,6 +614,25 @@ class PosteriorsConfig:
 
 
 @dataclass(kw_only=True)
+class LiveConfig:
+    """`mode-ssm live`: decode features as they come."""
+
+    checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
+    lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
+    source: str = required("replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, or log:FILE")
+    sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT
+    log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
+    speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
+    head: str | None = setting(None, "that decodes to phonemes: ctc or rnnt; null = the best")
+    commit_seconds: float | None = setting(
+        None, "after which a word stays, if the best sentence kept it; null = when every sentence has it", low=0
+    )
+    search: WordSearchConfig = field(default_factory=WordSearchConfig)
+    weights: str | None = setting(None, "as for decode", path=True)
+    data: DataConfig = field(default_factory=DataConfig)  # replay
+
+
+@dataclass(kw_only=True)
 class TuneConfig:
     """`mode-ssm tune`: the weights with the lowest WER on a labelled split, kept beside the checkpoint."""
 

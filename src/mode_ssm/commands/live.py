@@ -1,0 +1,154 @@
+"""`mode-ssm live`: from a source to sinks, decoded on the way."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from mode_ssm.batch import Trial
+from mode_ssm.config import DataConfig, LiveConfig, WordDecoder
+from mode_ssm.errors import InputError
+from mode_ssm.language.commitment import CommittingStream
+from mode_ssm.language.ctc_search import CTCWordSearch
+from mode_ssm.language.folder import ARPA, LEXICON, STORE
+from mode_ssm.language.model import load_word_model
+from mode_ssm.language.trie import build_tree
+from mode_ssm.language.weights import choose_weights
+from mode_ssm.live.events import Event
+from mode_ssm.live.log import Logged, LogReplay
+from mode_ssm.live.replay import Replay
+from mode_ssm.live.session import Identity, LiveSession
+from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
+from mode_ssm.live.spoken import SpokenTrials, WordStreams
+from mode_ssm.models.model import encoder_frame_ms, encoder_frames
+from mode_ssm.recognition.network import Recogniser, load_recogniser
+
+
+def live(config: LiveConfig) -> None:
+    """Decode until the source ends or the user stops it, and print how long steps took and what became of frames.
+
+    Raises:
+        InputError: when anything named cannot be read or written, or the network needs the future.
+    """
+    recogniser = load_recogniser(config.checkpoint)
+    head = recogniser.head(config.head)
+    words = None if config.lm is None else _word_streams(config, recogniser)
+    spoken = SpokenTrials(recogniser, head, words)
+    source: Iterable[Event] = _source(config, recogniser)
+    identity = Identity(
+        _digest([recogniser.checkpoint.path]),
+        None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
+    )
+    with ExitStack() as stack:
+        if config.log is not None:
+            source = Logged(source, stack.enter_context(new_file(Path(config.log))))
+        sinks = []
+        for name in config.sink:
+            sinks.append(_sink(name, recogniser))
+            stack.callback(sinks[-1].close)
+        channels = recogniser.checkpoint.config.preprocessor.num_channels
+        session = LiveSession(spoken, sinks, channels, identity)
+        try:
+            session.run(source)
+        finally:
+            told = {"frames": dict(session.repair.counts), "step": session.latency.summary()}
+            print(json.dumps(told))
+
+
+def _word_streams(config: LiveConfig, recogniser: Recogniser) -> WordStreams:
+    """
+    Raises:
+        InputError: where there is no such language model or file of weights, or no CTC head was trained.
+    """
+    checkpoint = recogniser.checkpoint
+    recogniser.head(WordDecoder.ctc.value)
+    settings = choose_weights(config.weights, config.search, checkpoint.path, WordDecoder.ctc, str(config.lm))
+    model = load_word_model(str(config.lm), checkpoint.labels)
+    search = CTCWordSearch(model, build_tree(model), settings, nbest=1)
+    frame_ms, seconds = encoder_frame_ms(checkpoint.config), config.commit_seconds
+    lag = None if seconds is None else round(1000 * seconds / frame_ms)
+    return partial(CommittingStream, search, lag)
+
+
+def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
+    kind, _, rest = config.source.partition(":")
+    if kind == "log" and rest:
+        return LogReplay(Path(rest))
+    if kind == "replay" and rest:
+        return Replay(_trials(rest, config.data, recogniser), config.speed)
+    raise InputError(
+        f"source={config.source} is none that is known; give replay:SESSION/SPLIT, replay:SESSION/SPLIT/TRIAL or "
+        "log:FILE."
+    )
+
+
+def _trials(place: str, data: DataConfig, recogniser: Recogniser) -> Iterator[Trial]:
+    """The trials that SESSION/SPLIT or SESSION/SPLIT/TRIAL names, read one by one.
+
+    Raises:
+        InputError: where there is none, or one cannot be read.
+    """
+    from mode_ssm.data import open_split  # HDF5, for a replay alone
+
+    session, _, rest = place.partition("/")
+    split, _, group = rest.partition("/")
+    config = recogniser.checkpoint.config
+    dataset = open_split(
+        data,
+        split,
+        num_channels=config.preprocessor.num_channels,
+        encoder_frames=partial(encoder_frames, config),
+        labelled=False,
+    )
+    chosen = [n for n, e in enumerate(dataset.entries) if e.key.session == session and group in ("", e.key.group)]
+    if not chosen:
+        has = sorted({entry.key.session for entry in dataset.entries})
+        raise InputError(
+            f"source=replay:{place} names no trial of {data.data_root}; its {split} trials are of {len(has)} sessions, "
+            f"{has[0]} to {has[-1]}."
+        )
+    return _read(dataset.__getitem__, chosen)
+
+
+def _read(read: Callable[[int], object], chosen: Sequence[int]) -> Iterator[Trial]:
+    for place in chosen:
+        trial = read(place)
+        if not isinstance(trial, Trial):
+            print(f"Left out: {trial}")
+            continue
+        yield trial
+
+
+def _sink(name: str, recogniser: Recogniser) -> Sink:
+    kind, _, rest = name.partition(":")
+    if name == "console":
+        return ConsoleSink(Console())
+    if kind == "jsonl" and rest:
+        return JsonlSink(Path(rest))
+    if kind == "page" and (rest.isdigit() or name == "page"):
+        return _page(int(rest or "8765"), recogniser)
+    raise InputError(f"sink={name} is none that is known; give console, jsonl:FILE, page or page:PORT.")
+
+
+def _page(port: int, recogniser: Recogniser) -> Sink:
+    try:
+        from mode_ssm.live.page.server import PageSink
+    except ModuleNotFoundError as error:
+        raise InputError(f"sink=page needs {error.name}; pip install 'mode-ssm[live]'.") from None
+    sink = PageSink(port, recogniser.checkpoint.labels)
+    print(f"Page: {sink.url}", flush=True)
+    return sink
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """Of the contents of those files that are there."""
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,39 @@
+"""What a source tells: a trial begins, frames came, the trial is over."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+class Begin(NamedTuple):
+    """Someone may speak from here on; the state of the network starts anew."""
+
+    session: str | None = None  # the day; None = one that the network does not know
+    trial: str | None = None  # what the source calls it
+    sentence: str | None = None  # what was to be said, where the source knows
+
+
+class Frames(NamedTuple):
+    """Feature frames in the order of their time; their numbers follow one another."""
+
+    first: int  # number of the first, counted by the source; 50 of them are a second
+    time: float  # seconds on the source's clock when the last one ended
+    features: Floats  # (t, C)
+
+
+class End(NamedTuple):
+    """What is said is said."""
+
+
+Event = Begin | Frames | End
+
+
+class LiveSource(Protocol):
+    """Where features come from."""
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events, each as it comes; frames stand between a Begin and its End."""
