@@ -15,8 +15,8 @@ from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.folder import ARPA, LEXICON, STORE
-from mode_ssm.language.model import load_word_model
 from mode_ssm.language.trie import build_tree
+from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_weights
 from mode_ssm.live.events import Event
 from mode_ssm.live.log import Logged, LogReplay
@@ -67,7 +67,7 @@ def _word_streams(config: LiveConfig, recogniser: Recogniser) -> WordStreams:
     checkpoint = recogniser.checkpoint
     recogniser.head(WordDecoder.ctc.value)
     settings = choose_weights(config.weights, config.search, checkpoint.path, WordDecoder.ctc, str(config.lm))
-    model = load_word_model(str(config.lm), checkpoint.labels)
+    model = load_words(str(config.lm), checkpoint.labels, settings)
     search = CTCWordSearch(model, build_tree(model), settings, nbest=1)
     frame_ms, seconds = encoder_frame_ms(checkpoint.config), config.commit_seconds
     lag = None if seconds is None else round(1000 * seconds / frame_ms)
@@ -135,10 +135,8 @@ def _sink(name: str, recogniser: Recogniser) -> Sink:
 
 
 def _page(port: int, recogniser: Recogniser) -> Sink:
-    try:
-        from mode_ssm.live.page.server import PageSink
-    except ModuleNotFoundError as error:
-        raise InputError(f"sink=page needs {error.name}; pip install 'mode-ssm[live]'.") from None
+    from mode_ssm.live.page.server import PageSink  # a web server, for a page alone
+
     sink = PageSink(port, recogniser.checkpoint.labels)
     print(f"Page: {sink.url}", flush=True)
     return sink
