@@ -623,7 +623,9 @@ class LiveConfig:
     sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT
     log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
     speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
-    head: str | None = setting(None, "that decodes to phonemes: ctc or rnnt; null = the best")
+    decoder: WordDecoder | None = setting(
+        None, "as for decode; phonemes are heard by the same head, for joint by rnnt; joint needs a language model"
+    )
     commit_seconds: float | None = setting(
         None, "after which a word stays, if the best sentence kept it; null = when every sentence has it", low=0
     )

@@ -31,12 +31,14 @@ def messages(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_replay_finds_the_words_of_decode(laboratory, tmp_path, capsys):
-    name = f"data.data_root={laboratory.data}"
-    run(capsys, "decode", f"checkpoint={laboratory.run}", f"lm={laboratory.lm}", name, f"output_dir={tmp_path}")
+@pytest.mark.parametrize("decoder", ["ctc", "rnnt", "joint"])
+def test_a_replay_finds_the_words_of_decode(laboratory, tmp_path, capsys, decoder):
+    named = [f"checkpoint={laboratory.run}", f"lm={laboratory.lm}", f"data.data_root={laboratory.data}"]
+    run(capsys, "decode", *named, f"decoder={decoder}", f"output_dir={tmp_path}")
     with (tmp_path / "hypotheses.csv").open(encoding="utf-8") as file:
         decoded = [row["words"] for row in csv.DictReader(file) if row["session"] == SESSION]
-    live(capsys, laboratory, f"source=replay:{SESSION}/val", f"sink=[jsonl:{tmp_path / 'said.jsonl'}]")
+    sink = f"sink=[jsonl:{tmp_path / 'said.jsonl'}]"
+    live(capsys, laboratory, f"decoder={decoder}", f"source=replay:{SESSION}/val", sink)
     told = messages(tmp_path / "said.jsonl")
     assert [" ".join(m["words"]) for m in told if m["type"] == "end"] == decoded
     assert len(decoded) == 3
@@ -83,7 +85,7 @@ def test_one_trial_on_the_console_and_how_long_steps_took(laboratory, tmp_path, 
 
 def test_phonemes_alone_need_no_language_model(laboratory, tmp_path, capsys):
     out = tmp_path / "said.jsonl"
-    words = [f"checkpoint={laboratory.run}", f"data.data_root={laboratory.data}", "speed=0", "head=rnnt"]
+    words = [f"checkpoint={laboratory.run}", f"data.data_root={laboratory.data}", "speed=0", "decoder=rnnt"]
     run(capsys, "live", *words, f"source=replay:{SESSION}/val", f"sink=[jsonl:{out}]")
     assert {m["words"] for m in messages(out) if m["type"] == "end"} == {None}
 

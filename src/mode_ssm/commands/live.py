@@ -11,21 +11,25 @@ from rich.console import Console
 
 from mode_ssm.batch import Trial
 from mode_ssm.config import DataConfig, LiveConfig, WordDecoder
+from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.folder import ARPA, LEXICON, STORE
+from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_weights
+from mode_ssm.language.word_graph import word_graph
 from mode_ssm.live.events import Event
 from mode_ssm.live.log import Logged, LogReplay
 from mode_ssm.live.replay import Replay
 from mode_ssm.live.session import Identity, LiveSession
 from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
-from mode_ssm.live.spoken import SpokenTrials, WordStreams
+from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials
 from mode_ssm.models.model import encoder_frame_ms, encoder_frames
 from mode_ssm.recognition.network import Recogniser, load_recogniser
+from mode_ssm.recognition.searches import transducer_callables
 
 
 def live(config: LiveConfig) -> None:
@@ -35,8 +39,11 @@ def live(config: LiveConfig) -> None:
         InputError: when anything named cannot be read or written, or the network needs the future.
     """
     recogniser = load_recogniser(config.checkpoint)
-    head = recogniser.head(config.head)
-    words = None if config.lm is None else _word_streams(config, recogniser)
+    decoder = recogniser.word_decoder(config.decoder)
+    if decoder is WordDecoder.joint and config.lm is None:
+        raise InputError("decoder=joint finds words, which takes a language model; give lm=FOLDER, or ctc or rnnt.")
+    head = Head.ctc if decoder is WordDecoder.ctc else Head.rnnt
+    words = None if config.lm is None else _word_search(config, recogniser, decoder)
     spoken = SpokenTrials(recogniser, head, words)
     source: Iterable[Event] = _source(config, recogniser)
     identity = Identity(
@@ -59,19 +66,27 @@ def live(config: LiveConfig) -> None:
             print(json.dumps(told))
 
 
-def _word_streams(config: LiveConfig, recogniser: Recogniser) -> WordStreams:
+def _word_search(config: LiveConfig, recogniser: Recogniser, decoder: WordDecoder) -> LiveWords:
     """
     Raises:
-        InputError: where there is no such language model or file of weights, or no CTC head was trained.
+        InputError: where there is no such language model or file of weights.
     """
     checkpoint = recogniser.checkpoint
-    recogniser.head(WordDecoder.ctc.value)
-    settings = choose_weights(config.weights, config.search, checkpoint.path, WordDecoder.ctc, str(config.lm))
+    settings = choose_weights(config.weights, config.search, checkpoint.path, decoder, str(config.lm))
     model = load_words(str(config.lm), checkpoint.labels, settings)
-    search = CTCWordSearch(model, build_tree(model), settings, nbest=1)
     frame_ms, seconds = encoder_frame_ms(checkpoint.config), config.commit_seconds
     lag = None if seconds is None else round(1000 * seconds / frame_ms)
-    return partial(CommittingStream, search, lag)
+    if decoder is WordDecoder.ctc:
+        ctc = CTCWordSearch(model, build_tree(model), settings, nbest=1)
+        return LiveWords(lambda: CommittingStream(ctc, lag), lambda heard: heard.ctc)
+    graph, joint = word_graph(model, build_tree(model), settings), decoder is WordDecoder.joint
+    search = TransducerSearch(graph, transducer_callables(recogniser.model), settings, nbest=1, joint=joint)
+    return LiveWords(lambda: CommittingStream(search, lag), partial(_transducer_piece, joint))
+
+
+def _transducer_piece(joint: bool, heard: HeadOutputs) -> TransducerFrames:
+    assert heard.transducer is not None, "the head that decodes is the transducer"
+    return TransducerFrames(heard.transducer, heard.ctc if joint else None)
 
 
 def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:

@@ -74,7 +74,7 @@ class LiveSession:
             open=None if words is None else list(words.open),
             ms=round(self._spent, 2),
         )
-        signal = Signal(frames.features[-1], heard.posteriors[-1])
+        signal = Signal(frames.features[-1], None if heard.posteriors is None else heard.posteriors[-1])
         for sink in self._sinks:
             sink.show(signal)
         return True

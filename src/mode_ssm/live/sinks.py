@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
@@ -19,7 +17,7 @@ class Signal(NamedTuple):
     """What the newest encoder frame was made of and gave."""
 
     features: Floats  # (C,) the last feature frame
-    posteriors: NDArray[np.float32]  # (V,) log-probabilities of the CTC head
+    posteriors: Floats | None  # (V,) log-probabilities of the CTC head, where it was trained
 
 
 class Sink(Protocol):

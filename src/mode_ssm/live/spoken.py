@@ -1,11 +1,10 @@
 """A network and a language model on live frames: what is new after each piece, and what was said in the end."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from mode_ssm.config import Decoder as Head
 from mode_ssm.decoding.greedy import CTCStream, GreedyStream, TransducerStream
@@ -15,7 +14,19 @@ from mode_ssm.recognition.network import Recogniser
 from mode_ssm.recognition.searches import SearchOptions, transducer_callables
 from mode_ssm.recognition.stream import EncoderStream
 
-WordStreams = Callable[[], CommittingStream]  # begins a trial
+
+class HeadOutputs(NamedTuple):
+    """What the heads make of s encoder frames; None where nothing asks for it or a head was not trained."""
+
+    ctc: Floats | None  # (s, V) log-probabilities
+    transducer: Tensor | None  # (s, J) encoder projections
+
+
+class LiveWords(NamedTuple):
+    """A search for words in the pieces of a trial."""
+
+    begin: Callable[[], CommittingStream[Any]]  # a trial
+    piece: Callable[[HeadOutputs], Any]  # what the search reads
 
 
 class Heard(NamedTuple):
@@ -23,7 +34,7 @@ class Heard(NamedTuple):
 
     phonemes: tuple[str, ...]  # new ones, of the head that decodes
     words: SpokenWords | None  # None without a language model
-    posteriors: NDArray[np.float32]  # (s, V) log-probabilities of the CTC head
+    posteriors: Floats | None  # (s, V) log-probabilities of the CTC head, where it was trained
 
 
 class SpokenTrials:
@@ -31,15 +42,15 @@ class SpokenTrials:
 
     Args:
         recogniser: a causal network as it was trained.
-        head: what decodes to phonemes. Words are found from the CTC head's posteriors.
+        head: what decodes to phonemes.
         words: the word search; None = phonemes alone.
 
     Raises:
         InputError: for a network that needs the future.
     """
 
-    def __init__(self, recogniser: Recogniser, head: Head, words: WordStreams | None) -> None:
-        self._recogniser, self._head, self._begin_words = recogniser, head, words
+    def __init__(self, recogniser: Recogniser, head: Head, words: LiveWords | None) -> None:
+        self._recogniser, self._head, self._word_search = recogniser, head, words
         self._encoder = EncoderStream(recogniser.model)
         self.begin(None)
 
@@ -48,7 +59,7 @@ class SpokenTrials:
         known = self._recogniser.checkpoint.sessions
         self._encoder.start(known.index(session) if session in known else -1)
         self._phonemes = self._search()
-        self._words = None if self._begin_words is None else self._begin_words()
+        self._words = None if self._word_search is None else self._word_search.begin()
 
     @torch.inference_mode()
     def extend(self, features: Floats) -> Heard | None:
@@ -56,13 +67,24 @@ class SpokenTrials:
         frames = self._encoder.extend(torch.from_numpy(features))
         if not len(frames):
             return None
-        model = self._recogniser.model
-        ctc = model.ctc_log_probs(frames)
-        seen = ctc if self._head is Head.ctc else model.transducer.joiner.encoder_projection(frames)
+        heard = self._heads(frames)
+        words = None
+        if self._word_search is not None and self._words is not None:
+            words = self._words.step(self._word_search.piece(heard))
+        return Heard(self._emitted(heard), words, heard.ctc)
+
+    def _heads(self, frames: Tensor) -> HeadOutputs:
+        model, trained = self._recogniser.model, self._recogniser.heads
+        return HeadOutputs(
+            model.ctc_log_probs(frames).float().cpu().numpy() if Head.ctc in trained else None,
+            model.transducer.joiner.encoder_projection(frames) if self._head is Head.rnnt else None,
+        )
+
+    def _emitted(self, heard: HeadOutputs) -> tuple[str, ...]:
+        seen = torch.from_numpy(heard.ctc) if self._head is Head.ctc else heard.transducer
+        assert seen is not None
         symbols = self._recogniser.checkpoint.labels.symbols
-        phonemes = tuple(symbols[emission.label] for emission in self._phonemes.extend(seen))
-        posteriors: NDArray[np.float32] = ctc.float().cpu().numpy()
-        return Heard(phonemes, None if self._words is None else self._words.step(posteriors), posteriors)
+        return tuple(symbols[emission.label] for emission in self._phonemes.extend(seen))
 
     def end(self) -> tuple[str, ...] | None:
         """The words of the best sentence; None without a language model."""

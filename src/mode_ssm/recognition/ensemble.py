@@ -38,11 +38,9 @@ class Ensemble:
         Raises:
             InputError: for a head that some network has not trained.
         """
-        first = self.recognisers[0]
-        chosen = WordDecoder(first.head(None).value) if asked is None else asked
-        for recogniser in self.recognisers:
-            for head in Head if chosen is WordDecoder.joint else [Head(chosen.value)]:
-                recogniser.head(head)
+        chosen = self.recognisers[0].word_decoder(asked)
+        for recogniser in self.recognisers[1:]:
+            recogniser.word_decoder(chosen)
         return chosen
 
     @property

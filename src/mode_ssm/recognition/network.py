@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mode_ssm.batch import Batch
-from mode_ssm.config import DataConfig, Device, default_data_root
+from mode_ssm.config import DataConfig, Device, WordDecoder, default_data_root
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import Encoded, ModeSSM, encoder_frames
@@ -57,6 +57,17 @@ class Recogniser:
                 f"{self.checkpoint.path} has no trained head '{name}' to decode with; choose {' or '.join(trained)}."
             )
         return Head(name)
+
+    def word_decoder(self, asked: WordDecoder | None) -> WordDecoder:
+        """The decoder asked for, where its heads are trained; None = the best head.
+
+        Raises:
+            InputError: for a head that no stage has trained.
+        """
+        chosen = WordDecoder(self.head(None).value) if asked is None else asked
+        for head in Head if chosen is WordDecoder.joint else [Head(chosen.value)]:
+            self.head(head)
+        return chosen
 
     @property
     def session_index(self) -> dict[str, int]:

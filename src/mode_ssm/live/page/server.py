@@ -12,6 +12,7 @@ from aiohttp import web
 
 from mode_ssm.errors import InputError
 from mode_ssm.labels import Labels
+from mode_ssm.live.events import Floats
 from mode_ssm.live.sinks import Message, Signal
 
 HOST = "127.0.0.1"
@@ -60,8 +61,7 @@ class PageSink:
         self._loop.call_soon_threadsafe(self._publish, message)
 
     def show(self, signal: Signal) -> None:
-        order = np.argsort(-signal.posteriors)[:LIKELIEST]
-        likely = [[self._names[place], round(float(np.exp(signal.posteriors[place])), 3)] for place in order]
+        likely = [] if signal.posteriors is None else self._likeliest(np.exp(signal.posteriors))
         features = np.clip(np.nan_to_num(signal.features) * 32 + 128, 0, 255).astype(np.uint8)
         self.tell({"type": "signal", "likely": likely, "features": features.tolist()})
 
@@ -69,6 +69,10 @@ class PageSink:
         if self._loop.is_running():
             self._in_loop(self._end()).result()
             self._stop_loop()
+
+    def _likeliest(self, posteriors: Floats) -> list[tuple[str, float]]:
+        order = np.argsort(-posteriors)[:LIKELIEST]
+        return [(self._names[place], round(float(posteriors[place]), 3)) for place in order]
 
     async def _start(self, port: int) -> int:
         app = web.Application()
