@@ -435,6 +435,10 @@ class ReportConfig:
     max_trials: int | None = setting(200, "to decode, evenly spread; null = all", unit="trials", low=1)
     alignments: int = setting(2, "whose alignments are drawn", unit="trials", low=0)
     examples: int = setting(4, "shown as the best, and as many as the worst", unit="trials", low=0)
+    decoded: str | None = setting(
+        None, "a folder of mode-ssm decode whose words are shown; null = the run's newest of the split", path=True
+    )
+    sentences: int = setting(20, "whose words are shown, evenly spread from the surest to the least sure", low=0)
     batch_size: int = setting(16, unit="trials", low=1)
 
 

@@ -60,6 +60,17 @@ class Labels:
         but = f", but not {self.blank}" if first < self.blank < last else ""
         return f"{first} to {last}{but} ({self.symbols[first]} to {self.symbols[last]})"
 
+    @property
+    def unit(self) -> str:
+        """What one of them is called, on pages and in tables.
+
+        >>> T15.unit, Labels(("_", "a", "b", "|"), boundary=3).unit
+        ('phoneme', 'label')
+        """
+        between = [self.symbols[self.blank], "" if self.boundary is None else self.symbols[self.boundary]]
+        own = {*self.symbols}.difference(between)
+        return "phoneme" if own <= {*T15.symbols[1:]} else "label"
+
     def as_dict(self) -> dict[str, Any]:
         """The set in plain values, as a YAML file and a checkpoint hold it; from_dict reads it back.
 

@@ -11,6 +11,7 @@ import pytest
 from mode_ssm.cli import main
 from tests.report.conftest import Trained
 from tests.report.recorded import write_recorded
+from tests.report.test_words import write_decoded_run
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = {"desk": 1280, "telephone": 390}
@@ -34,6 +35,7 @@ def pages(trained: Trained, other: Path, tmp_path_factory: pytest.TempPathFactor
     """A page of each kind."""
     folder = tmp_path_factory.mktemp("pages")
     recorded = write_recorded(folder / "a-run-with-a-rather-long-name-that-has-no-place-to-break-it", sessions=45)
+    write_decoded_run(recorded, "val-ctc")
     runs = {"trained": [trained.run], "recorded": [recorded], "compared": [trained.run, other, recorded]}
     for name, words in runs.items():
         with pytest.raises(SystemExit) as exit_:

@@ -203,3 +203,10 @@ def test_a_damaged_run_is_named(text: str, sentence: str, tmp_path: Path, capsys
         main(["report", str(run)])
     assert exit_.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_labels_that_are_no_phonemes_are_called_labels(tmp_path: Path, make_report: Command) -> None:
+    runs = [write_recorded(tmp_path / f"run{n}", "data.labels=letters.yaml", updates=40, validations=2) for n in (0, 1)]
+    for page in (read(make_report(runs[0])), read(make_report(*runs))):
+        assert any(heading.startswith("Label error rate") for heading in page.headings)
+        assert not any("honeme" in heading for heading in page.headings)

@@ -12,6 +12,7 @@ from mode_ssm.report.decoded_runs import decode_run
 from mode_ssm.report.page import render
 from mode_ssm.report.records import read_runs
 from mode_ssm.report.run_page import run_page
+from mode_ssm.report.word_section import find_words
 
 
 def report(words: Sequence[str], config: ReportConfig) -> Path:
@@ -24,9 +25,12 @@ def report(words: Sequence[str], config: ReportConfig) -> Path:
 
     Raises:
         InputError: on a folder without a run, a data root that was given and that no run can
-            decode, or a page that cannot be written.
+            decode, a folder of decoded words that was given and is none, or a page that cannot be written.
     """
     runs = read_runs(words)
+    if config.decoded is not None and len(runs) > 1:
+        raise InputError("decoded=FOLDER is shown on the page about one run; name one run, or leave it out.")
+    found_words = find_words(runs[0], config)
     decoded = [decode_run(run, config) for run in runs]
     unread = [found for found in decoded if found.network and not found.decoded]
     if config.data.data_root is not None and unread and not any(found.decoded for found in decoded):
@@ -34,7 +38,7 @@ def report(words: Sequence[str], config: ReportConfig) -> Path:
     for found in decoded:
         if found.problem:
             print(f"{found.run.name}: {found.problem} The rest of the report is made without.", file=sys.stderr)
-    page = run_page(decoded[0], config) if len(runs) == 1 else comparison_page(decoded)
+    page = run_page(decoded[0], found_words, config) if len(runs) == 1 else comparison_page(decoded)
     name = "report.html" if len(runs) == 1 else "comparison.html"
     path = Path(config.out) if config.out else runs[0].path / name
     try:

@@ -22,23 +22,27 @@ UNFOLDED = 12  # rows of a table by session that need no fold
 def comparison_page(decoded: Sequence[DecodedRun]) -> Page:
     runs = [one.run for one in decoded]
     heads = [term for term in terms_of(runs) if term.validated]
+    units = {one.unit for one in decoded}
+    unit = units.pop() if len(units) == 1 else "label"
     return Page(
         title=f"Comparison of {len(runs)} runs",
         subtitle=f"{', '.join(run.name for run in runs)}. Report of {time.strftime('%Y-%m-%d %H:%M')}.",
-        tiles=[_best(runs, head) for head in heads],
+        tiles=[_best(runs, head, unit) for head in heads],
         sections=[
-            Section("rates", "Phoneme error rates", [_rates(runs, heads), *_rate_charts(runs, heads)]),
+            Section(
+                "rates", f"{unit.capitalize()} error rates", [_rates(runs, heads), *_rate_charts(runs, heads, unit)]
+            ),
             Section("paired", "The same trials, paired", paired_blocks(decoded), PAIRED),
             Section("settings", "Settings", [differing_settings(runs)]),
             Section("curves", "Curves", _curve_charts(runs), "Medians of neighbouring updates."),
-            Section("sessions", "By session", _by_session(runs, heads)),
+            Section("sessions", "By session", _by_session(runs, heads, unit)),
         ],
     )
 
 
-def _best(runs: Sequence[Run], head: Term) -> Tile:
+def _best(runs: Sequence[Run], head: Term, unit: str) -> Tile:
     rates = {run.name: run.error_rates(head).y[-1] for run in runs if run.error_rates(head)}
-    label = f"lowest final phoneme error rate, {head.title}"
+    label = f"lowest final {unit} error rate, {head.title}"
     if not rates:
         return Tile(label, "-", "not validated")
     name = min(rates, key=lambda run: rates[run])
@@ -62,7 +66,7 @@ def _last(run: Run, key: str) -> dict[str, float]:
     return next((record[key] for record in reversed(run.validations) if record.get(key)), {})
 
 
-def _by_session(runs: Sequence[Run], heads: Sequence[Term]) -> list[Block]:
+def _by_session(runs: Sequence[Run], heads: Sequence[Term], unit: str) -> list[Block]:
     """The last validation's rates."""
     blocks: list[Block] = []
     for head in heads:
@@ -70,7 +74,7 @@ def _by_session(runs: Sequence[Run], heads: Sequence[Term]) -> list[Block]:
         last = [_last(run, key) for run in runs]
         sessions = sorted({session for rates in last for session in rates}, key=by_date)
         rows = [[s, *(f"{100 * rates[s]:.2f}" if s in rates else "" for rates in last)] for s in sessions]
-        title = f"{head.title}: final phoneme error rate (%)"
+        title = f"{head.title}: final {unit} error rate (%)"
         table = Table(title, ("session", *(run.name for run in runs)), rows, folded=len(rows) > UNFOLDED)
         blocks.append(table if rows else Note("No run recorded it.", title))
     return blocks
@@ -104,13 +108,13 @@ def _overlaid(terms: Sequence[Term]) -> list[Overlaid]:
     ]
 
 
-def _rate_charts(runs: Sequence[Run], heads: Sequence[Term]) -> list[Block]:
-    """Validated phoneme error rates, a chart a head."""
+def _rate_charts(runs: Sequence[Run], heads: Sequence[Term], unit: str) -> list[Block]:
+    """Validated error rates, a chart a head."""
     healthy = "Lower is better. Runs are compared fairly at as many trials seen, or after as many hours."
     blocks: list[Block] = []
     for head in heads:
         lines = _lines(runs, [as_they_are(run.error_rates(head)) for run in runs], dots=True)
-        title = f"Phoneme error rate, {head.title}"
+        title = f"{unit.capitalize()} error rate, {head.title}"
         blocks.append(_figure(runs, lines, Overlaid("", title, "%", healthy, wants_log(lines))))
     return blocks
 

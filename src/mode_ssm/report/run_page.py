@@ -14,22 +14,24 @@ from mode_ssm.report.settings_section import settings_section
 from mode_ssm.report.training_sections import training_sections
 from mode_ssm.report.trial_sections import trial_sections
 from mode_ssm.report.validation_sections import validation_sections
+from mode_ssm.report.word_section import DecodedWords, word_section, word_tiles
 from mode_ssm.training.terms import Term
 
 WARNINGS = 40  # shown
 
 
-def run_page(examined: DecodedRun, config: ReportConfig) -> Page:
+def run_page(examined: DecodedRun, words: DecodedWords, config: ReportConfig) -> Page:
     run = examined.run
     return Page(
         title=run.name,
         subtitle=_data(examined),
-        tiles=[*(_rate(run, head) for head in run.heads), *_sizes(examined)],
+        tiles=[*(_rate(run, head, examined.unit) for head in run.heads), *word_tiles(words), *_sizes(examined)],
         sections=[
             _warnings(run),
             *training_sections(run),
-            *validation_sections(run),
+            *validation_sections(run, examined.unit),
             *trial_sections(examined, config),
+            word_section(words, config),
             settings_section(run),
             _time(run),
         ],
@@ -44,9 +46,9 @@ def _data(examined: DecodedRun) -> str:
     return f"Trained on {sessions}{run.config.data.data_root}; {kinds}. Report of {made}."
 
 
-def _rate(run: Run, head: Term) -> Tile:
+def _rate(run: Run, head: Term, unit: str) -> Tile:
     rates = run.error_rates(head)
-    label = f"phoneme error rate, {head.title}"
+    label = f"{unit} error rate, {head.title}"
     if not rates:
         return Tile(label, "-", "not validated")
     return Tile(label, f"{rates.y[-1]:.2f} %", f"final; best {rates.y.min():.2f} %")

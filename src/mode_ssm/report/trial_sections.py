@@ -17,7 +17,7 @@ from mode_ssm.training.terms import TERMS
 
 FREQUENT = 15  # confusions in the table
 MARKS = (
-    "Above what was said, below what was decoded, by the same checkpoint on the same trials. Changed phonemes are "
+    "Above what was said, below what was decoded, by the same checkpoint on the same trials. Changed {unit}s are "
     "underlined, left-out ones struck through, added ones double underlined; · is nothing and | the end of a word."
 )
 
@@ -53,28 +53,31 @@ def trial_sections(examined: DecodedRun, config: ReportConfig) -> list[Section]:
     if network is None or decoded is None:
         notes = [Note(examined.problem)]
         return [
-            Section("confusions", "Confusions of phonemes", notes),
+            Section("confusions", f"Confusions of {examined.unit}s", notes),
             Section("alignments", "Alignments", notes),
             Section("hypotheses", "Best and worst hypotheses", notes),
         ]
+    labels = network.model.labels
     return [
-        Section("confusions", "Confusions of phonemes", _confusions(decoded, network.model.labels), _scope(decoded)),
+        Section(
+            "confusions", f"Confusions of {labels.unit}s", _confusions(decoded, labels), _scope(decoded, labels.unit)
+        ),
         Section("alignments", "Alignments", _alignments(examined.run, network, decoded, config)),
         Section(
             "hypotheses",
             "Best and worst hypotheses",
-            _hypotheses(decoded, network.model.labels, config.examples),
-            MARKS,
+            _hypotheses(decoded, labels, config.examples),
+            MARKS.format(unit=labels.unit),
         ),
     ]
 
 
-def _scope(decoded: DecodedSplit) -> str:
+def _scope(decoded: DecodedSplit, unit: str) -> str:
     count, of = len(decoded.trials), decoded.of
     which = f"all {of:,} trials" if count == of else f"{count:,} of the {of:,} trials, evenly spread,"
     rates = " and ".join(f"{decoded.rate(head):.2f} % ({TERMS[head].title})" for head in decoded.heads)
     text = (
-        f"The best checkpoint's greedy output on {which} of the {decoded.split} split; phoneme error rate here {rates}."
+        f"The best checkpoint's greedy output on {which} of the {decoded.split} split; {unit} error rate here {rates}."
     )
     return " ".join([text, *denominator(count, decoded.lost)])
 
@@ -82,12 +85,13 @@ def _scope(decoded: DecodedSplit) -> str:
 def _confusions(decoded: DecodedSplit, labels: Labels) -> list[Block]:
     matrices: list[Block] = []
     tables: list[Block] = []
+    unit = labels.unit
     near = " and near it, since the phonemes are ordered by how they sound" if len(grouped(labels)) > 1 else ""
     for head in decoded.heads:
         found = Confusions.of([(trial.reference, trial.hypotheses[head]) for trial in decoded.trials], labels)
         healthy = (
-            f"Healthy: a strong diagonal, the rest faint{near}. A dark column is a phoneme that the network falls back "
-            "on; a dark last column, phonemes left out. A cell's strength is the root of its share of all that was "
+            f"Healthy: a strong diagonal, the rest faint{near}. A dark column is a {unit} that the network falls back "
+            f"on; a dark last column, {unit}s left out. A cell's strength is the root of its share of all that was "
             "said of its row."
         )
         title = f"{TERMS[head].title}: what was said (rows) and what was decoded (columns)"
@@ -101,7 +105,7 @@ def _confusions(decoded: DecodedSplit, labels: Labels) -> list[Block]:
 
 def _alignments(run: Run, network: Recogniser, decoded: DecodedSplit, config: ReportConfig) -> list[Block]:
     """Of trials evenly spread from the best to the worst, ends left out."""
-    ranked = _ranked(decoded)
+    ranked, unit = _ranked(decoded), network.model.labels.unit
     count = min(config.alignments, len(ranked))
     blocks: list[Block] = []
     for place in range(count):
@@ -112,10 +116,10 @@ def _alignments(run: Run, network: Recogniser, decoded: DecodedSplit, config: Re
             blocks.append(Note("This trial could not be read.", title))
             continue
         healthy = (
-            f"The reference as the heads' best paths set it ({_rates(trial)}). Healthy: phonemes spread over the "
+            f"The reference as the heads' best paths set it ({_rates(trial, unit)}). Healthy: {unit}s spread over the "
             "speech, the heads within a few hundred milliseconds of each other. Names in a heap at the end are a "
             "transducer that waits for the whole sentence; in a heap anywhere, a head that has not learnt where "
-            "phonemes are."
+            f"{unit}s are."
         )
         legend = [LegendEntry(term.title, run.colour(term)) for term in run.heads if term.name in aligned.frames]
         drawing = draw_alignment(aligned, network.checkpoint.config, network.model.labels, legend)
@@ -143,7 +147,7 @@ def _compared(trial: DecodedTrial, labels: Labels) -> ComparedTrial:
         (TERMS[head].title, [_difference(*pair, labels) for pair in pairs(trial.reference, hypothesis)])
         for head, hypothesis in trial.hypotheses.items()
     ]
-    return ComparedTrial(str(trial.key), trial.sentence, _rates(trial), heads)
+    return ComparedTrial(str(trial.key), trial.sentence, _rates(trial, labels.unit), heads)
 
 
 def _difference(said: int, decoded: int, labels: Labels) -> Difference:
@@ -152,6 +156,6 @@ def _difference(said: int, decoded: int, labels: Labels) -> Difference:
     return Difference(names[0], names[1], kind)
 
 
-def _rates(trial: DecodedTrial) -> str:
+def _rates(trial: DecodedTrial, unit: str) -> str:
     errors = ", ".join(f"{TERMS[head].title} {trial.errors(head).edits}" for head in trial.hypotheses)
-    return f"{len(trial.reference)} phonemes, errors: {errors}"
+    return f"{len(trial.reference)} {unit}s, errors: {errors}"

@@ -19,26 +19,28 @@ LEVELS = (1, 2, 5, 10, 20, 30, 40, 60, 80)  # per cent; the colours change here
 COLUMNS = 36  # validations shown
 
 
-def validation_sections(run: Run) -> list[Section]:
+def validation_sections(run: Run, unit: str) -> list[Section]:
+    """`unit` is what a label is called."""
+    title = f"{unit.capitalize()} error rate"
     if not run.validations:
         notes = [Note(NOT_VALIDATED)]
         return [
-            Section("rates", "Phoneme error rate", notes),
-            Section("sessions", "Phoneme error rate by session", notes),
+            Section("rates", title, notes),
+            Section("sessions", f"{title} by session", notes),
         ]
     return [
-        Section("rates", "Phoneme error rate", gathered(_rates(RunCharts(run)))),
-        Section("sessions", "Phoneme error rate by session", _sessions(run)),
+        Section("rates", title, gathered(_rates(RunCharts(run), title))),
+        Section("sessions", f"{title} by session", _sessions(run, unit)),
     ]
 
 
-def _rates(charts: RunCharts) -> list[Block | Missing]:
+def _rates(charts: RunCharts, title: str) -> list[Block | Missing]:
     run = charts.run
     rates = charts.by_head(run.error_rates)
     log = wants_log(rates)
     return [
         charts.figure(
-            "Phoneme error rate, validation",
+            f"{title}, validation",
             rates,
             "Healthy: all heads fall to the end; one that begins in a later stage starts near 100 % and meets the "
             "others within some epochs. A rate that rises while the loss falls is over-fitting.",
@@ -63,8 +65,8 @@ def _rates(charts: RunCharts) -> list[Block | Missing]:
     ]
 
 
-def _sessions(run: Run) -> list[Block]:
-    tables = [table for head in run.heads if (table := session_table(run.validations, head))]
+def _sessions(run: Run, unit: str) -> list[Block]:
+    tables = [table for head in run.heads if (table := session_table(run.validations, head, unit))]
     return list(tables) or [Note("The validations have no rates by session.")]
 
 
@@ -89,7 +91,7 @@ class SessionTable:
     healthy: str
 
 
-def session_table(validations: Sequence[LogLine], head: Term) -> SessionTable | None:
+def session_table(validations: Sequence[LogLine], head: Term, unit: str) -> SessionTable | None:
     """None where no validation has rates of this head by session."""
     key = f"per_{head.name}_by_session"
     found = [record for record in validations if record.get(key)]
@@ -98,7 +100,7 @@ def session_table(validations: Sequence[LogLine], head: Term) -> SessionTable | 
     kept = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, COLUMNS).round().astype(int))]
     sessions = sorted({session for record in kept for session in record[key]}, key=by_date)
     return SessionTable(
-        title=f"{head.title}: phoneme error rate by session (%)",
+        title=f"{head.title}: {unit} error rate by session (%)",
         columns=[f"{record['update']:,}" for record in kept],
         rows=[_row(session, kept, key) for session in sessions],
         levels=[
