@@ -79,7 +79,7 @@ COMMANDS = {
     "live": Command(
         LiveConfig,
         "commands.live:live",
-        "decode features to words while they come, from a recording or a log",
+        "decode features to words while they come, from a recording, a log or a Redis stream",
         "checkpoint",
     ),
     "submit": Command(SubmitConfig, "commands.submit:submit", "write the competition's CSV, or check one"),

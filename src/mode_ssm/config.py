@@ -617,14 +617,36 @@ class PosteriorsConfig:
     batch_size: int = setting(16, unit="trials", low=1)
 
 
+@dataclass
+class RedisConfig:
+    """Streams that source=redis://HOST:PORT/STREAM reads, in BRAND's form: an entry is a frame."""
+
+    samples: str = setting("samples", "the field of the features, float32")
+    sync: str | None = setting(
+        "sync", "the field whose JSON holds a count that grows with each frame; null = entries are counted as they come"
+    )
+    sync_step: int | None = setting(
+        None, "by which that count grows a frame; null = what lies between the first two entries", low=1
+    )
+    ts: str = setting("ts", "the field of the time: nanoseconds in 8 bytes, or seconds as text")
+    task_state: str | None = setting(
+        "task_state", "the stream of the task's states, in its field state or taskState; null = one speaks all the time"
+    )
+    task_state_key: str | None = setting(None, "instead: a key that holds the state, such as task_state_current")
+    speaking: list[str] = setting(lambda: ["go", "1"], "the states in which one speaks; any other ends a trial")
+    session: str | None = setting(None, "the day of the network to decode as; null = one that it does not know")
+
+
 @dataclass(kw_only=True)
 class LiveConfig:
     """`mode-ssm live`: decode features as they come."""
 
     checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
     lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
-    source: str = required("replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, or log:FILE")
-    sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT
+    source: str = required(
+        "replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, log:FILE, or redis://HOST:PORT/STREAM"
+    )
+    sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT, redis://...
     log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
     speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
     decoder: WordDecoder | None = setting(
@@ -636,6 +658,7 @@ class LiveConfig:
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(None, "as for decode", path=True)
     data: DataConfig = field(default_factory=DataConfig)  # replay
+    redis: RedisConfig = field(default_factory=RedisConfig)  # source=redis://...
 
 
 @dataclass(kw_only=True)

@@ -94,10 +94,10 @@ def test_phonemes_alone_need_no_language_model(laboratory, tmp_path, capsys):
     ("words", "sentence"),
     [
         (["source=replay:t15.2023.09.01/val"], "names no trial of"),
-        (["source=replay"], "give replay:SESSION/SPLIT, replay:SESSION/SPLIT/TRIAL or log:FILE"),
+        (["source=replay"], "replay:SESSION/SPLIT/TRIAL, log:FILE or redis://HOST:PORT/STREAM"),
         (["source=log:nowhere"], "names no file; give what live.log=FILE wrote"),
-        ([f"source=replay:{SESSION}/val", "sink=[gramophone]"], "give console, jsonl:FILE, page or page:PORT"),
-        ([f"source=replay:{SESSION}/val", "sink=[page:http]"], "give console, jsonl:FILE, page or page:PORT"),
+        ([f"source=replay:{SESSION}/val", "sink=[gramophone]"], "give console, jsonl:FILE, page, page:PORT or redis:"),
+        ([f"source=replay:{SESSION}/val", "sink=[page:http]"], "give console, jsonl:FILE, page, page:PORT or redis:"),
         ([f"source=replay:{SESSION}/val", "lm=nowhere"], "has no lexicon.txt"),
     ],
 )

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mode_ssm.live.events import Begin, End, Frames
-from mode_ssm.live.repair import LONGEST_GAP, Notice, Repair
+from mode_ssm.live.events import Begin, End, Frames, Notice
+from mode_ssm.live.repair import LONGEST_GAP, Repair
 
 CHANNELS = 3
 

@@ -27,6 +27,7 @@ from mode_ssm.live.replay import Replay
 from mode_ssm.live.session import Identity, LiveSession
 from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
 from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials
+from mode_ssm.live.streams.opening import open_sink, open_source
 from mode_ssm.models.model import encoder_frame_ms, encoder_frames
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import transducer_callables
@@ -93,11 +94,13 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     kind, _, rest = config.source.partition(":")
     if kind == "log" and rest:
         return LogReplay(Path(rest))
+    if kind == "redis":
+        return open_source(config.source, config.redis)
     if kind == "replay" and rest:
         return Replay(_trials(rest, config.data, recogniser), config.speed)
     raise InputError(
-        f"source={config.source} is none that is known; give replay:SESSION/SPLIT, replay:SESSION/SPLIT/TRIAL or "
-        "log:FILE."
+        f"source={config.source} is none that is known; give replay:SESSION/SPLIT, replay:SESSION/SPLIT/TRIAL, "
+        "log:FILE or redis://HOST:PORT/STREAM."
     )
 
 
@@ -146,7 +149,11 @@ def _sink(name: str, recogniser: Recogniser) -> Sink:
         return JsonlSink(Path(rest))
     if kind == "page" and (rest.isdigit() or name == "page"):
         return _page(int(rest or "8765"), recogniser)
-    raise InputError(f"sink={name} is none that is known; give console, jsonl:FILE, page or page:PORT.")
+    if kind == "redis":
+        return open_sink(name)
+    raise InputError(
+        f"sink={name} is none that is known; give console, jsonl:FILE, page, page:PORT or redis://HOST:PORT/STREAM."
+    )
 
 
 def _page(port: int, recogniser: Recogniser) -> Sink:

@@ -1,4 +1,4 @@
-"""What a source tells: a trial begins, frames came, the trial is over."""
+"""What a source tells: a trial begins, frames came, the trial is over, or something went wrong."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -29,7 +29,14 @@ class End(NamedTuple):
     """What is said is said."""
 
 
-Event = Begin | Frames | End
+class Notice(NamedTuple):
+    """Something that went wrong, in words for who watches."""
+
+    frame: int
+    text: str
+
+
+Event = Begin | Frames | End | Notice
 
 
 class LiveSource(Protocol):

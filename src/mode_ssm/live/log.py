@@ -9,7 +9,7 @@ from typing import TextIO
 import numpy as np
 
 from mode_ssm.errors import InputError
-from mode_ssm.live.events import Begin, End, Event, Frames
+from mode_ssm.live.events import Begin, End, Event, Frames, Notice
 
 
 class Logged:
@@ -57,7 +57,8 @@ def _entry(event: Event) -> dict[str, object]:
         data = base64.b64encode(values.tobytes()).decode("ascii")
         shape = list(values.shape)
         return {"event": "frames", "first": event.first, "time": event.time, "shape": shape, "float32": data}
-    return {"event": "begin", **event._asdict()} if isinstance(event, Begin) else {"event": "end"}
+    kind = {Begin: "begin", Notice: "notice", End: "end"}[type(event)]
+    return {"event": kind, **event._asdict()}
 
 
 def _event(entry: dict[str, object]) -> Event:
@@ -69,6 +70,8 @@ def _event(entry: dict[str, object]) -> Event:
         return Frames(int(str(entry["first"])), float(str(entry["time"])), features)
     if kind == "begin":
         return Begin(**entry)  # type: ignore[arg-type]
+    if kind == "notice":
+        return Notice(**entry)  # type: ignore[arg-type]
     if kind == "end":
         return End()
     raise ValueError(f"an event {kind!r} is not known")

@@ -2,21 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from mode_ssm.batch import FRAME_MS
-from mode_ssm.live.events import Begin, End, Event, Frames
+from mode_ssm.live.events import Begin, End, Event, Frames, Notice
 
 LONGEST_GAP = 3000 // FRAME_MS  # frames that are filled; after a longer gap the trial begins anew
-
-
-class Notice(NamedTuple):
-    """Something that went wrong, in words for who watches."""
-
-    frame: int
-    text: str
 
 
 class Repair:
@@ -36,16 +28,19 @@ class Repair:
         self._next: int | None = None  # number of the frame that is due
         self._begun: Begin | None = None
 
-    def __call__(self, events: Iterable[Event]) -> Iterator[Event | Notice]:
+    def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
             if isinstance(event, Frames):
                 yield from self._frames(event)
+                continue
+            if isinstance(event, Notice):
+                yield event
                 continue
             self._begun = event if isinstance(event, Begin) else None
             self._next = None
             yield event
 
-    def _frames(self, frames: Frames) -> Iterator[Event | Notice]:
+    def _frames(self, frames: Frames) -> Iterator[Event]:
         count = len(frames.features)
         due = frames.first if self._next is None else self._next
         if frames.first < due:
@@ -60,7 +55,7 @@ class Repair:
         yield from self._sound(frames)
         self._next = frames.first + len(frames.features)
 
-    def _gap(self, due: int, frames: Frames) -> Iterator[Event | Notice]:
+    def _gap(self, due: int, frames: Frames) -> Iterator[Event]:
         missing = frames.first - due
         if missing <= LONGEST_GAP:
             self.counts["filled"] += missing
@@ -73,7 +68,7 @@ class Repair:
         yield End()
         yield self._begun or Begin()
 
-    def _sound(self, frames: Frames) -> Iterator[Event | Notice]:
+    def _sound(self, frames: Frames) -> Iterator[Event]:
         features = np.atleast_2d(frames.features)
         if features.shape[1] != self._channels:
             self.counts["malformed"] += len(features)

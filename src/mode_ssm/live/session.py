@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from mode_ssm.live.events import Begin, End, Event, Frames
+from mode_ssm.live.events import Begin, End, Event, Frames, Notice
 from mode_ssm.live.latency import Latency
-from mode_ssm.live.repair import Notice, Repair
+from mode_ssm.live.repair import Repair
 from mode_ssm.live.sinks import Signal, Sink
 from mode_ssm.live.spoken import SpokenTrials
 
@@ -47,7 +47,7 @@ class LiveSession:
                 self.latency.add(self._spent)
                 self._spent = 0.0
 
-    def _take(self, event: Event | Notice) -> bool:
+    def _take(self, event: Event) -> bool:
         """Whether a step was completed."""
         if isinstance(event, Frames):
             return self._hear(event)
