@@ -89,7 +89,8 @@ def lm(trained):
 def test_words_of_any_chopping_of_a_stream_are_those_of_the_whole(decoder, lm, head, seed, cuts):
     said = 3 * features(seed)
     whole = decoder.transcribe(said, session=SESSIONS[1], head=head, lm=lm, hotwords=["and"])
-    with decoder.stream(session=SESSIONS[1], head=head, lm=lm, hotwords=["and"]) as stream:
+    agreed = {"commit_share": 1, "commit_seconds": None}
+    with decoder.stream(session=SESSIONS[1], head=head, lm=lm, hotwords=["and"], **agreed) as stream:
         heard = [stream.extend(piece) for piece in np.split(said, sorted(cuts))]
         heard.append(stream.end())
     assert sum(heard[1:], heard[0]) == replace(whole, word_times=None)
@@ -106,9 +107,13 @@ def test_words_of_an_age_stay(decoder, lm, head):
             committed.append((committed[-1] if committed else ()) + heard.words)
             assert len(heard.open) <= 1  # what ended in this frame at the most
     assert committed[-1]
-    for wrong, given_lm in ((0.4, None), (-1.0, lm), (float("nan"), lm)):
-        with pytest.raises(InputError, match=r"give lm=FOLDER and 0 or more seconds\."):
+    nan = float("nan")
+    for wrong, given_lm in ((0.4, None), (None, None), (-1.0, lm), (nan, lm)):
+        with pytest.raises(InputError, match=r"give lm=FOLDER, a share from 0 to 1, and 0 or more seconds or None\."):
             decoder.stream(head=head, lm=given_lm, commit_seconds=wrong)
+    for wrong, given_lm in ((0.9, None), (-0.1, lm), (1.1, lm), (nan, lm)):
+        with pytest.raises(InputError, match=rf"commit_share={wrong} and commit_seconds=1\.0 say"):
+            decoder.stream(head=head, lm=given_lm, commit_share=wrong)
     with pytest.raises(InputError, match="give lm=FOLDER too"):
         decoder.stream(head=head, words=["zyx"])
 

@@ -652,8 +652,11 @@ class LiveConfig:
     decoder: WordDecoder | None = setting(
         None, "as for decode; phonemes are heard by the same head, for joint by rnnt; joint needs a language model"
     )
+    commit_share: float = setting(
+        0.99, "of the beam's probability: a word stays once the sentences that have it hold it; 1 = all", low=0, high=1
+    )
     commit_seconds: float | None = setting(
-        None, "after which a word stays, if the best sentence kept it; null = when every sentence has it", low=0
+        1.0, "or once the best sentence has had it so long after its end; null = never for its age", low=0
     )
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(None, "as for decode", path=True)

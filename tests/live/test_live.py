@@ -38,7 +38,8 @@ def test_a_replay_finds_the_words_of_decode(laboratory, tmp_path, capsys, decode
     with (tmp_path / "hypotheses.csv").open(encoding="utf-8") as file:
         decoded = [row["words"] for row in csv.DictReader(file) if row["session"] == SESSION]
     sink = f"sink=[jsonl:{tmp_path / 'said.jsonl'}]"
-    live(capsys, laboratory, f"decoder={decoder}", f"source=replay:{SESSION}/val", sink)
+    agreed = ["commit_share=1", "commit_seconds=null"]
+    live(capsys, laboratory, f"decoder={decoder}", f"source=replay:{SESSION}/val", sink, *agreed)
     told = messages(tmp_path / "said.jsonl")
     assert [" ".join(m["words"]) for m in told if m["type"] == "end"] == decoded
     assert len(decoded) == 3

@@ -13,7 +13,7 @@ from mode_ssm.batch import Trial
 from mode_ssm.config import DataConfig, LiveConfig, WordDecoder
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
-from mode_ssm.language.commitment import CommittingStream
+from mode_ssm.language.commitment import CommittingStream, lag_frames
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.folder import ARPA, LEXICON, STORE
 from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
@@ -75,14 +75,13 @@ def _word_search(config: LiveConfig, recogniser: Recogniser, decoder: WordDecode
     checkpoint = recogniser.checkpoint
     settings = choose_weights(config.weights, config.search, checkpoint.path, decoder, str(config.lm))
     model = load_words(str(config.lm), checkpoint.labels, settings)
-    frame_ms, seconds = encoder_frame_ms(checkpoint.config), config.commit_seconds
-    lag = None if seconds is None else round(1000 * seconds / frame_ms)
+    share, lag = config.commit_share, lag_frames(config.commit_seconds, encoder_frame_ms(checkpoint.config))
     if decoder is WordDecoder.ctc:
         ctc = CTCWordSearch(model, build_tree(model), settings, nbest=1)
-        return LiveWords(lambda: CommittingStream(ctc, lag), lambda heard: heard.ctc)
+        return LiveWords(lambda: CommittingStream(ctc, share, lag), lambda heard: heard.ctc)
     graph, joint = word_graph(model, build_tree(model), settings), decoder is WordDecoder.joint
     search = TransducerSearch(graph, transducer_callables(recogniser.model), settings, nbest=1, joint=joint)
-    return LiveWords(lambda: CommittingStream(search, lag), partial(_transducer_piece, joint))
+    return LiveWords(lambda: CommittingStream(search, share, lag), partial(_transducer_piece, joint))
 
 
 def _transducer_piece(joint: bool, heard: HeadOutputs) -> TransducerFrames:

@@ -6,6 +6,7 @@ import numpy as np
 
 from mode_ssm.language.history import NO_WORD
 from mode_ssm.language.hypothesis import WordHypothesis
+from mode_ssm.language.segments import Flags
 from mode_ssm.language.word_stream import Piece, WordSearch
 
 P = TypeVar("P", bound=Piece)
@@ -18,21 +19,30 @@ class SpokenWords(NamedTuple):
     open: tuple[str, ...]  # of the best hypothesis after those; may change
 
 
+def lag_frames(seconds: float | None, frame_ms: float) -> int | None:
+    """An age of words in encoder frames."""
+    return None if seconds is None else round(1000 * seconds / frame_ms)
+
+
 class CommittingStream(Generic[P]):
     """One trial on its way through a word search, of CTC, of a transducer or of both.
 
-    A word is committed when every hypothesis of the beam has it, or when the best one has had it for more than
-    `lag_frames`; hypotheses that do not have it are then dropped. The age is counted from the frame of the boundary
-    after the word to the newest frame that was heard.
+    A word of the best hypothesis is committed when those of the beam that have it hold `share` of its probability, or
+    when the best one has had it for more than `lag_frames`; hypotheses that do not have it are then dropped. The age is
+    counted from the frame of the boundary after the word to the newest frame that was heard. With share=1 and no lag,
+    words are committed when all hypotheses have them, which changes no result. What the rules cost:
+    benchmarks/commitment.py.
 
     Args:
         search: what is searched with.
-        lag_frames: encoder frames; with None words are committed by agreement alone, which changes no result.
+        share: of the sum of the hypotheses' scores as probabilities, 0 to 1; 1 = every one, however improbable.
+        lag_frames: encoder frames; None = no word for its age alone.
     """
 
-    def __init__(self, search: WordSearch[P], lag_frames: int | None = None) -> None:
+    def __init__(self, search: WordSearch[P], share: float = 1.0, lag_frames: int | None = None) -> None:
         self._stream = search.begin()
         self._names = search.graph.scores.names
+        self._doubt = np.log1p(-share) if share < 1 else -np.inf  # log-probability of the rest
         self._lag = np.inf if lag_frames is None else lag_frames
         self._committed: list[int] = []  # words
 
@@ -57,13 +67,18 @@ class CommittingStream(Generic[P]):
             if here[best] == NO_WORD:
                 return
             agree = here == here[best]
-            if not (agree.all() or now - ended[best] > self._lag):
+            if not (self._doubted(agree) <= self._doubt or now - ended[best] > self._lag):
                 return
             self._committed.append(int(here[best]))
             if not agree.all():
                 stream.keep(agree)
                 self._commit()
                 return
+
+    def _doubted(self, agree: Flags) -> float:
+        """The log-probability that the hypotheses that do not agree hold; -inf where there is none."""
+        scores = self._stream.scores
+        return float(np.logaddexp.reduce(scores[~agree]) - np.logaddexp.reduce(scores))
 
     def _words(self) -> SpokenWords:
         stream = self._stream

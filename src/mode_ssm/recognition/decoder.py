@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mode_ssm.batch import FRAME_MS, Batch, Trial, TrialKey, collate
 from mode_ssm.config import Decoder as Head
+from mode_ssm.config import LiveConfig
 from mode_ssm.decoding.greedy import CTCStream, Emission, GreedyStream, TransducerStream
 from mode_ssm.errors import InputError
 from mode_ssm.labels import Labels
@@ -168,29 +169,37 @@ class TrainedDecoder:
         lm: str | Path | None = None,
         words: "NewWords" = (),
         hotwords: "HotWords" = (),
-        commit_seconds: float | None = None,
+        commit_share: float = LiveConfig.commit_share,
+        commit_seconds: float | None = LiveConfig.commit_seconds,
     ) -> "TranscriptStream":
         """Begin a trial of which the features come in pieces, for a causal network.
 
         Args:
             session: as for transcribe; so are head, lm, words and hotwords.
-            commit_seconds: after its end a word of the best sentence stays, whatever comes; None = once all sentences
-                that are still searched have it, so that the words in the end are those of transcribe.
+            commit_share: a word of the best sentence stays, whatever comes, once the sentences that have it hold this
+                share of the probability of all that are still searched; 1 = every one has it.
+            commit_seconds: or once the best sentence has had it for so long after its end; None = never for its age.
+                With commit_share=1 and None the words in the end are those of transcribe.
 
         Raises:
             InputError: for a network that needs the future, a session or a head that the decoder does not know, and as
                 transcribe for words.
         """
-        if commit_seconds is not None and (lm is None or not commit_seconds >= 0):
-            raise InputError(
-                f"commit_seconds={commit_seconds} is the age at which words of a language model stay; give lm=FOLDER "
-                "and 0 or more seconds."
-            )
+        self._check_commitment(commit_share, commit_seconds, lm)
         chosen = self._recogniser.head(head)
         encoder = EncoderStream(self.model, self._session(session))
-        search, frame_ms = self._word_search(lm, chosen, words, hotwords), encoder_frame_ms(self._config)
-        lag = None if commit_seconds is None else round(1000 * commit_seconds / frame_ms)
-        return TranscriptStream(self, encoder, chosen, None if search is None else search.begin(lag))
+        search = self._word_search(lm, chosen, words, hotwords)
+        begun = None if search is None else search.begin(commit_share, commit_seconds)
+        return TranscriptStream(self, encoder, chosen, begun)
+
+    @staticmethod
+    def _check_commitment(share: float, seconds: float | None, lm: str | Path | None) -> None:
+        usual = share == LiveConfig.commit_share and seconds == LiveConfig.commit_seconds
+        if not 0 <= share <= 1 or (seconds is not None and not seconds >= 0) or (lm is None and not usual):
+            raise InputError(
+                f"commit_share={share} and commit_seconds={seconds} say when words of a language model stay; give "
+                "lm=FOLDER, a share from 0 to 1, and 0 or more seconds or None."
+            )
 
     def _session(self, name: str | None) -> int:
         if name is not None and name not in self.sessions:
@@ -262,7 +271,8 @@ class TrainedDecoder:
 class TranscriptStream:
     """A trial while it is spoken; all that `extend` and `end` give, joined, is what `transcribe` gives for all of it.
 
-    With `commit_seconds` words may differ: those that stay early are kept where later frames speak for others.
+    Words may differ unless `commit_share` is 1 and `commit_seconds` None: those that stay early are kept where later
+    frames speak for others.
     """
 
     def __init__(

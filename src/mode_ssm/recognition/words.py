@@ -9,7 +9,7 @@ from torch import Tensor
 from mode_ssm.config import Decoder as Head
 from mode_ssm.config import WordSearchConfig
 from mode_ssm.language.added_words import add_words
-from mode_ssm.language.commitment import CommittingStream
+from mode_ssm.language.commitment import CommittingStream, lag_frames
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.model import load_word_model
@@ -49,9 +49,9 @@ class HeadWords:
         boundary = int(self.search.graph.tree.label[ROOT])
         return TimedWords(found[0].words, word_times(found[0], self.clock, boundary))
 
-    def begin(self, lag_frames: int | None) -> "TrialWords":
+    def begin(self, share: float, seconds: float | None) -> "TrialWords":
         """Start a trial; words are committed as `CommittingStream` says."""
-        return TrialWords(self, CommittingStream(self.search, lag_frames))
+        return TrialWords(self, CommittingStream(self.search, share, lag_frames(seconds, self.clock.step_ms)))
 
 
 class TrialWords:
