@@ -23,6 +23,7 @@ from mode_ssm.config import (
     LmImportConfig,
     LmInfoConfig,
     LmPruneConfig,
+    LmServeConfig,
     PosteriorsConfig,
     ReportConfig,
     RescoreFileConfig,
@@ -89,6 +90,7 @@ LM_COMMANDS = {
         LmConfig, "commands.lm_build:build", "make an n-gram model and a lexicon from text and transcripts"
     ),
     "info": Command(LmInfoConfig, "commands.lm_info:info", "say what a language model holds", "lm"),
+    "serve": Command(LmServeConfig, "commands.lm_serve:serve", "answer clients of the NEJM language model in Redis"),
     "prune": Command(LmPruneConfig, "commands.lm_prune:prune_model", "make a language model smaller", "lm"),
     "import": Command(
         LmImportConfig, "commands.lm_import:import_model", "make a folder from an ARPA file and a lexicon"
@@ -132,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     for name, command in COMMANDS.items():
         _add_command(commands, name, command)
-    lm = commands.add_parser("lm", help="build, describe, prune and import language models")
+    lm = commands.add_parser("lm", help="build, describe, prune, import and serve language models")
     lm_commands = lm.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     for name, command in LM_COMMANDS.items():
         _add_command(lm_commands, name, command)

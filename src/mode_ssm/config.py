@@ -541,6 +541,16 @@ class WordSearchConfig:
     )
 
 
+@dataclass(kw_only=True)
+class LmServeConfig:
+    """`mode-ssm lm serve`: words for the clients of the NEJM language model."""
+
+    lm: str = required("a folder that mode-ssm lm build wrote", path=True)
+    redis: str = setting("localhost:6379", "the server through which clients speak, HOST:PORT")
+    search: WordSearchConfig = field(default_factory=WordSearchConfig)  # until a client sets other parameters
+    nbest: int = setting(100, "candidates in the final answer", unit="sentences", low=1)
+
+
 @dataclass
 class RescoreConfig:
     """A causal language model from Hugging Face transformers over the n-best (the extra rescore)."""

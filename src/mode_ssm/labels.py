@@ -179,6 +179,7 @@ _T15_SYMBOLS = (
     "BLANK AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH |"
 )
 T15 = Labels(tuple(_T15_SYMBOLS.split()), blank=0, boundary=40)
+NEJM = Labels((T15.symbols[0], "|", *T15.symbols[1:40]), blank=0, boundary=1)  # silence stands between words there
 
 
 def read_labels(path: Path) -> Labels:

@@ -9,8 +9,8 @@ import pytest
 
 from mode_ssm.cli import main
 from mode_ssm.errors import InputError
-from mode_ssm.labels import T15
-from mode_ssm.language.posterior_files import NEJM, read_posteriors
+from mode_ssm.labels import NEJM, T15
+from mode_ssm.language.posterior_files import read_posteriors
 
 
 def run(*words: object) -> None:

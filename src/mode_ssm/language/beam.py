@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from mode_ssm.decoding.label_prefixes import GOLDEN, Hashes, append
+from mode_ssm.decoding.sequence_hashes import GOLDEN, Hashes, append
 from mode_ssm.language.history import START
 from mode_ssm.language.segments import Flags, Floats, Ints
 from mode_ssm.language.trie import ROOT

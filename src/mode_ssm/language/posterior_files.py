@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from mode_ssm.batch import TrialKey
 from mode_ssm.errors import InputError
 from mode_ssm.files import replacing
-from mode_ssm.labels import T15, Labels, read_labels
+from mode_ssm.labels import NEJM, T15, Labels, read_labels
 from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.word_times import FrameClock
 
-NEJM = Labels((T15.symbols[0], "|", *T15.symbols[1:40]), blank=0, boundary=1)  # silence stands between words there
 _FOLDER = "log_probs/"
 _LOOSE = 0.01  # how far from 1 the probabilities of a frame may sum to
 

@@ -9,7 +9,7 @@ import time
 
 import h5py
 
-from tests.live.streams.conftest import FEATURES, RedisProcess, Rig
+from tests.live.redis_rig import FEATURES, RedisProcess, Rig
 from tests.live.test_live import SESSION, live, messages
 
 WORDS = "words"

@@ -12,7 +12,7 @@ from mode_ssm.live.events import Begin, End, Event, Frames, Notice
 from mode_ssm.live.repair import Repair
 from mode_ssm.live.streams.server import Server, read_stream_address
 from mode_ssm.live.streams.source import RedisSource
-from tests.live.streams.conftest import FEATURES, STATES, RedisProcess
+from tests.live.redis_rig import FEATURES, STATES, RedisProcess
 
 CHANNELS = 3
 ONES = np.ones(CHANNELS)

@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as NotThere
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 
-from mode_ssm.errors import InputError
+from mode_ssm.live.streams.server import check_stream
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -95,16 +95,6 @@ class StreamReader:
         except ResponseError:
             return _FIRST  # there is none
         return _read_id(told["last-generated-id"])
-
-
-def check_stream(client: "Redis", name: str) -> None:
-    """
-    Raises:
-        InputError: where something else than a stream has that name.
-    """
-    kind = cast(bytes, client.type(name)).decode()
-    if kind not in ("stream", "none"):
-        raise InputError(f"{name} is a {kind} in Redis, not a stream; give the name of a stream.")
 
 
 def newest_entry(client: "Redis", stream: str) -> Entry | None:

@@ -1,7 +1,7 @@
 """Where a Redis server is, and a client that says at once when it is not there."""
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mode_ssm.errors import InputError
 
@@ -37,20 +37,35 @@ class Server(NamedTuple):
             retry=Retry(NoBackoff(), 0),
         )
 
-    def answering(self) -> "Redis":
-        """A client of a server that is there.
+    def answering(self, *streams: str) -> "Redis":
+        """A client of a server that is there, for streams that may yet have to be written.
 
         Raises:
-            InputError: when it is not.
+            InputError: when it is not there, or something else than a stream has such a name.
         """
         from redis.exceptions import RedisError
 
         client = self.client()
         try:
             client.ping()
+            for stream in streams:
+                check_stream(client, stream)
         except RedisError as error:
             raise InputError(f"No Redis server answers at {self} ({error}); start one, or give its address.") from None
+        except InputError:
+            client.close()
+            raise
         return client
+
+
+def check_stream(client: "Redis", name: str) -> None:
+    """
+    Raises:
+        InputError: where something else than a stream has that name.
+    """
+    kind = cast(bytes, client.type(name)).decode()
+    if kind not in ("stream", "none"):
+        raise InputError(f"{name} is a {kind} in Redis, not a stream; give the name of a stream.")
 
 
 def read_address(text: str) -> Server:

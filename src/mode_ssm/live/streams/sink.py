@@ -10,7 +10,6 @@ import numpy as np
 from redis.exceptions import RedisError
 
 from mode_ssm.live.sinks import Message, Signal
-from mode_ssm.live.streams.reader import check_stream
 from mode_ssm.live.streams.server import Server
 
 WAITING = 20_000  # messages kept for a server that is away: about half an hour of speech
@@ -33,8 +32,7 @@ class RedisSink:
     """
 
     def __init__(self, server: Server, stream: str) -> None:
-        self._client, self._server, self._stream = server.answering(), server, stream
-        check_stream(self._client, stream)
+        self._client, self._server, self._stream = server.answering(stream), server, stream
         self._waiting: queue.Queue[dict[str, str | bytes] | None] = queue.Queue()
         self._lost = 0
         self._until = float("inf")  # when no message is tried again

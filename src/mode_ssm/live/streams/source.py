@@ -33,10 +33,11 @@ class RedisSource:
     """
 
     def __init__(self, server: Server, stream: str, config: RedisConfig) -> None:
-        self._client: Redis = server.answering()
         self._stream, self._config = stream, config
         self._states = config.task_state if config.task_state_key is None else None
-        self._reader = StreamReader(self._client, [name for name in (self._states, stream) if name is not None])
+        streams = [name for name in (self._states, stream) if name is not None]
+        self._client: Redis = server.answering(*streams)
+        self._reader = StreamReader(self._client, streams)
         self._state = None if self._states is None else newest_entry(self._client, self._states)
         self._tasks = TaskStates(config.speaking, config.session)
         self._numbers = FrameNumbers(config.sync_step)
@@ -44,7 +45,13 @@ class RedisSource:
         self.sync = b""
 
     def __iter__(self) -> Iterator[Event]:
-        yield from self._first()
+        try:
+            yield from self._first()
+            yield from self._follow()
+        finally:
+            self._client.close()
+
+    def _follow(self) -> Iterator[Event]:
         while True:
             read = self._reader.read()
             yield from self._silence(read)

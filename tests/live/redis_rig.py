@@ -5,11 +5,9 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -59,15 +57,6 @@ class RedisProcess:
         self._process.wait()
 
 
-@pytest.fixture
-def redis_process(tmp_path: Path) -> Iterator[RedisProcess]:
-    if REDIS is None:
-        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
-    process = RedisProcess(tmp_path)
-    yield process
-    process.kill()
-
-
 class Rig:
     """Writes frames and states as BRAND's nodes do."""
 
@@ -92,8 +81,3 @@ class Rig:
 
     def add(self, **fields: bytes | str) -> None:
         self._process.client.xadd(FEATURES, fields)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def rig(redis_process: RedisProcess) -> Rig:
-    return Rig(redis_process)
