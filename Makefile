@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check
+.PHONY: demo live test check
 demo: $(INSTALLED)
 	$(VENV)/bin/mode-ssm demo
+
+live: $(INSTALLED)
+	$(VENV)/bin/mode-ssm demo --live
 
 test: $(INSTALLED)
 	$(VENV)/bin/pytest

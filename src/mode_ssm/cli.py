@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     demo = commands.add_parser("demo", help="simulate, train and show what was learnt: about three minutes")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder of the data and the run; default: demo")
+    demo.add_argument("--live", action="store_true", help="words on a page while a session plays, by a causal network")
     demo.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of the training, such as encoder=gru")
     demo.set_defaults(run=_demo)
     for name, command in COMMANDS.items():
@@ -232,9 +233,14 @@ def _is_path(word: str) -> bool:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from mode_ssm.commands.demo import demo
+    if options.live:
+        from mode_ssm.commands.live_demo import live_demo
 
-    demo(options.out, options.settings)
+        live_demo(options.out, options.settings)
+    else:
+        from mode_ssm.commands.demo import demo
+
+        demo(options.out, options.settings)
 
 
 def _report(options: argparse.Namespace) -> None:
