@@ -90,6 +90,11 @@ class SessionLayer(StrEnum):
     full = "full"  # a channels x channels matrix and a bias, as the NEJM baseline has
 
 
+class Normalisation(StrEnum):
+    none = "none"  # features are recorded normalised, as T15's are
+    running = "running"  # each trial is z-scored by the 20 before it, so that it can be done while one speaks
+
+
 class Smoothing(StrEnum):
     centered = "centered"
     causal = "causal"  # half a Gaussian over past frames; adds a delay of about 0.6 sd
@@ -98,6 +103,7 @@ class Smoothing(StrEnum):
 @dataclass
 class PreprocessorConfig:
     num_channels: int = setting(512, "of the features", unit="channels", low=1)
+    normalisation: Normalisation = setting(Normalisation.none)
     session_layer: SessionLayer = setting(SessionLayer.low_rank)
     session_rank: int = setting(8, "of the low_rank session layer", low=1)
     softsign: bool = setting(True, "x / (1 + |x|) after the session layer")
@@ -670,7 +676,7 @@ class LiveConfig:
     )
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(None, "as for decode", path=True)
-    data: DataConfig = field(default_factory=DataConfig)  # replay
+    data: DataConfig = field(default_factory=RunDataConfig)  # replay
     redis: RedisConfig = field(default_factory=RedisConfig)  # source=redis://...
 
 
@@ -777,6 +783,7 @@ class SimulateConfig:
     spike_regularity: float = setting(
         1.0, "shape of the inter-spike intervals: 1 Poisson, > 1 refractory, < 1 bursting"
     )
+    normalised: bool = setting(True, "z-scored over each block, as T15's; false = as they come from the electrodes")
     workers: int | None = setting(None, "null = one per core", unit="processes", low=1)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mode_ssm.batch import Trial
-from mode_ssm.config import DataConfig, LiveConfig, WordDecoder
+from mode_ssm.config import DataConfig, LiveConfig, Normalisation, WordDecoder
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream, lag_frames
@@ -23,14 +23,16 @@ from mode_ssm.language.weights import choose_weights
 from mode_ssm.language.word_graph import word_graph
 from mode_ssm.live.events import Event
 from mode_ssm.live.log import Logged, LogReplay
+from mode_ssm.live.normaliser import RunningNormaliser
 from mode_ssm.live.replay import Replay
 from mode_ssm.live.session import Identity, LiveSession
 from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
 from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials
 from mode_ssm.live.streams.opening import open_sink, open_source
-from mode_ssm.models.model import encoder_frame_ms, encoder_frames
+from mode_ssm.models.model import encoder_frame_ms
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import transducer_callables
+from mode_ssm.running_scale import Scale
 
 
 def live(config: LiveConfig) -> None:
@@ -94,7 +96,7 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     if kind == "log" and rest:
         return LogReplay(Path(rest))
     if kind == "redis":
-        return open_source(config.source, config.redis)
+        return _normalised(open_source(config.source, config.redis), recogniser)
     if kind == "replay" and rest:
         return Replay(_trials(rest, config.data, recogniser), config.speed)
     raise InputError(
@@ -103,29 +105,29 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     )
 
 
+def _normalised(raw: Iterable[Event], recogniser: Recogniser) -> Iterable[Event]:
+    """What comes from an amplifier, as the network was trained to read it; a recording is normalised as it is read."""
+    network = recogniser.model.preprocessor
+    if network.config.normalisation is Normalisation.none:
+        return raw
+    return RunningNormaliser(raw, Scale(*network.reference.cpu().numpy()))
+
+
 def _trials(place: str, data: DataConfig, recogniser: Recogniser) -> Iterator[Trial]:
     """The trials that SESSION/SPLIT or SESSION/SPLIT/TRIAL names, read one by one.
 
     Raises:
         InputError: where there is none, or one cannot be read.
     """
-    from mode_ssm.data import open_split  # HDF5, for a replay alone
-
     session, _, rest = place.partition("/")
     split, _, group = rest.partition("/")
-    config = recogniser.checkpoint.config
-    dataset = open_split(
-        data,
-        split,
-        num_channels=config.preprocessor.num_channels,
-        encoder_frames=partial(encoder_frames, config),
-        labelled=False,
-    )
+    dataset = recogniser.open(data, split, labelled=False)
+    root = recogniser.data(data).data_root
     chosen = [n for n, e in enumerate(dataset.entries) if e.key.session == session and group in ("", e.key.group)]
     if not chosen:
         has = sorted({entry.key.session for entry in dataset.entries})
         raise InputError(
-            f"source=replay:{place} names no trial of {data.data_root}; its {split} trials are of {len(has)} sessions, "
+            f"source=replay:{place} names no trial of {root}; its {split} trials are of {len(has)} sessions, "
             f"{has[0]} to {has[-1]}."
         )
     return _read(dataset.__getitem__, chosen)

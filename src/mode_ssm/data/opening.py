@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mode_ssm.batch import TrialKey
-from mode_ssm.config import BadTrial, DataConfig
+from mode_ssm.config import BadTrial, DataConfig, Normalisation
 from mode_ssm.data.dataset import TrialDataset, TrialEntry, bad_trial
+from mode_ssm.data.normalised import RunningNormalised
 from mode_ssm.data.source import SPLITS, Source, open_source
 from mode_ssm.errors import InputError
 from mode_ssm.index import MalformedError, Problem, Reason, Record, Remedy, SplitIndex
@@ -24,6 +25,7 @@ def open_split(
     *,
     num_channels: int,
     encoder_frames: Callable[[int], int],
+    normalisation: Normalisation = Normalisation.none,
     labelled: bool | None = None,
     aligned: bool = True,
 ) -> TrialDataset:
@@ -31,6 +33,7 @@ def open_split(
 
     Args:
         encoder_frames: maps T to the S of the preprocessor; every trial needs S >= 1.
+        normalisation: that of the model's features.
         labelled: whether a trial without labels is a bad one; None: in train and val it is, in test it is not.
         aligned: whether a trial is a bad one that has too few frames for CTC to align its labels, S < U + repeats
             (CTC needs a blank between two equal labels). That is for training alone: any trial can be decoded.
@@ -40,6 +43,8 @@ def open_split(
             on_bad_trial=error.
     """
     source = open_source(config)
+    if normalisation is Normalisation.running:
+        source = RunningNormalised(source, SPLITS)
     index, entries, problems = list_trials(source, config.data_root, split)
     _check_channels(index, num_channels, f"{config.data_root} ({split})")
     usable = []

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
-from mode_ssm.config import PreprocessorConfig, SessionLayer
+from mode_ssm.config import Normalisation, PreprocessorConfig, SessionLayer
 from mode_ssm.models.convolution import cut_patches, project_patches
 from mode_ssm.models.encoder import Frames
 from mode_ssm.models.masking import random_runs
@@ -27,8 +27,11 @@ class Preprocessor(nn.Module):
     """Smooth, correct for the session, squash, cut into overlapping patches, and project to the model's width.
 
     Smoothing comes first: it is linear, as the session's map is, and so needs no gradient. Patch s holds the
-    feature frames s * stride ... s * stride + patch - 1; a patch that reaches into padding is not made.
+    feature frames s * stride ... s * stride + patch - 1; a patch that reaches into padding is not made. Features come
+    normalised: where that is done by the trials before, the `reference` of a new day is kept here.
     """
+
+    reference: Tensor
 
     def __init__(self, config: PreprocessorConfig, *, num_sessions: int, width: int, plain: bool = False) -> None:
         super().__init__()
@@ -46,6 +49,8 @@ class Preprocessor(nn.Module):
                 rank=config.session_rank,
             )
         )
+        if config.normalisation is Normalisation.running:  # mean and variance with which a day after training begins
+            self.register_buffer("reference", torch.zeros(2, config.num_channels, dtype=torch.float64))
         patch = config.patch_frames * config.num_channels
         self.width = width if config.projection else patch  # of the frames
         self.patch_norm = nn.LayerNorm(patch) if config.patch_norm else None

@@ -94,6 +94,7 @@ class Recogniser:
             split,
             num_channels=config.preprocessor.num_channels,
             encoder_frames=lambda frames: encoder_frames(config, frames),
+            normalisation=config.preprocessor.normalisation,
             labelled=labelled,
             aligned=False,
         )

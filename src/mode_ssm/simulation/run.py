@@ -173,7 +173,7 @@ def _record_block(recorder: SessionRecorder, block: tuple[PlannedTrial, ...], fi
     for recorded in recorder.record_raw(block, scale):
         written.append(write_trial(files, recorded))
         _count_trial()
-    for place in written:
+    for place in written if recorder.config.normalised else ():
         files.change_features(place, scale.scale)
 
 

@@ -44,10 +44,10 @@ class SessionRecorder:
             yield tuple(trials)
 
     def record(self, block: tuple[PlannedTrial, ...]) -> list[RecordedTrial]:
-        """All trials of a block, z-scored over the block."""
+        """All trials of a block, z-scored over the block unless the settings say otherwise."""
         scale = BlockScale()
         trials = list(self.record_raw(block, scale))
-        for recorded in trials:
+        for recorded in trials if self.config.normalised else ():
             scale.scale(recorded.features)
         return trials
 

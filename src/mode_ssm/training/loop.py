@@ -41,7 +41,7 @@ from mode_ssm.training.schedule import (
     objective_at,
     short_stages,
 )
-from mode_ssm.training.splits import Splits, check_labels, open_splits
+from mode_ssm.training.splits import Splits, check_labels, keep_reference, open_splits
 from mode_ssm.training.stopping import StopRequest
 from mode_ssm.training.terms import run_terms, trained
 from mode_ssm.training.timetable import Timetable
@@ -92,6 +92,8 @@ class Trainer:
         if config.init and not checkpoint:
             self.inherited = inherit(self.model, splits.sessions, config.init)
             self.hashes = torch.unique(torch.cat([self.hashes, self.inherited.checkpoint.sentence_hashes]))
+        if not checkpoint:
+            keep_reference(self.model.preprocessor, splits.train.source)
         if checkpoint:
             self.resumed = f"update {checkpoint.position.update} from {checkpoint.path}"
             self.changes = changed_settings(checkpoint.config, config)

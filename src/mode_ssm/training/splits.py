@@ -3,14 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
 from mode_ssm.data.agreement import check_order
 from mode_ssm.data.meaning import doubtful
+from mode_ssm.data.normalised import RunningNormalised
 from mode_ssm.data.opening import is_aligned
+from mode_ssm.data.source import Source
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import encoder_frames
+from mode_ssm.models.preprocessor import Preprocessor
 from mode_ssm.training.augment import fewest_frames
 from mode_ssm.training.terms import TERMS, Term, trained
 
@@ -43,6 +49,22 @@ class Splits:
         return self.train.problems + (self.val.problems if self.val else [])
 
 
+def keep_reference(preprocessor: Preprocessor, source: Source) -> None:
+    """Keep with a network what the features of a day after its training are normalised by at first.
+
+    Raises:
+        InputError: where no trial has finite features.
+    """
+    if not isinstance(source, RunningNormalised):
+        return
+    scale = source.last_scale(preprocessor.config.num_channels)
+    if scale is None:
+        raise InputError(
+            "No trial has finite features, so that there is nothing to normalise by; check the recordings."
+        )
+    preprocessor.reference.copy_(torch.from_numpy(np.stack(scale)))
+
+
 def needs_alignment(stage: StageConfig) -> bool:
     """Whether all terms of a stage need trials that CTC can align."""
     weights = [TERMS[name].needs_alignment for name, weight in stage.weights.items() if weight > 0]
@@ -57,7 +79,6 @@ def open_splits(config: TrainConfig) -> Splits:
     Raises:
         InputError: when there is nothing to train on, or a bad trial and data.on_bad_trial=error.
     """
-    channels = config.preprocessor.num_channels
     aligned = all(needs_alignment(stage) for stage in config.training.stages if stage.epochs)
 
     def shortest(frames: int) -> int:
@@ -68,8 +89,9 @@ def open_splits(config: TrainConfig) -> Splits:
         open_split(
             config.data,
             split,
-            num_channels=channels,
+            num_channels=config.preprocessor.num_channels,
             encoder_frames=shortest,
+            normalisation=config.preprocessor.normalisation,
             aligned=aligned,
         )
         for split in named
@@ -82,8 +104,9 @@ def open_splits(config: TrainConfig) -> Splits:
     val = open_split(
         config.data,
         "val",
-        num_channels=channels,
+        num_channels=config.preprocessor.num_channels,
         encoder_frames=lambda frames: encoder_frames(config, frames),
+        normalisation=config.preprocessor.normalisation,
         aligned=False,
     )
     others = [entry for entry in train.entries if entry.key.split != "val"]
