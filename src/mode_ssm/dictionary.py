@@ -27,7 +27,7 @@ def read_dictionary(path: Path) -> Iterator[DictionaryLine]:
         InputError: on a file that cannot be read as text, or has no entry.
     """
     found = False
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(dictionary_text(path).splitlines(), start=1):
         word, *symbols = line.partition(" #")[0].split() or [""]
         if word and not word.startswith((";;;", "##")):
             found = True
@@ -36,7 +36,8 @@ def read_dictionary(path: Path) -> Iterator[DictionaryLine]:
         raise InputError(f"The lexicon {path} has no entry; write lines such as: hello  HH AH0 L OW1.")
 
 
-def _text(path: Path) -> str:
+def dictionary_text(path: Path) -> str:
+    """Raises: InputError, on a file that cannot be read as text."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -1,13 +1,21 @@
-"""Writing files so that a reader sees the old one or the new one, never half of it."""
+"""Writing files so that a reader sees the old one or the new one, never half of it; what reading one may raise."""
 
+import csv
+import json
 import os
+import re
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from mode_ssm.errors import InputError
+
+BROKEN_TEXT = (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error)  # of text, packed or not, a table or not
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @contextmanager
@@ -82,3 +90,18 @@ def replace_text(path: Path, text: str) -> None:
     """Write beside the place and rename."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """What JSON of a file says.
+
+    Raises:
+        ValueError: where it is none, is nested too deeply, or escapes half a character, which no text can hold.
+    """
+    try:
+        tree = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if _HALF_CHARACTER.search(text):
+        json.dumps(tree, ensure_ascii=False).encode()
+    return tree

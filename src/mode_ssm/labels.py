@@ -20,6 +20,7 @@ import yaml
 from mode_ssm.errors import InputError
 
 LABELS_FILE = "labels.yaml"  # of a data root
+_ODD_YAML = (ValueError, LookupError, AttributeError, TypeError, RecursionError)  # PyYAML's: dates, tags, deep nests
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Labels:
         for name in numbers:
             symbol = plain.get(name)
             if symbol is not None and symbol not in symbols:
-                raise InputError(f"The {name} of {origin} is {symbol!r}; give one of its symbols.")
+                shown = type(symbol).__name__ if isinstance(symbol, list | dict) else repr(symbol)  # or aliases expand
+                raise InputError(f"The {name} of {origin} is {shown}; give one of its symbols.")
             numbers[name] = numbers[name] if symbol is None else symbols.index(symbol)
         try:
             return cls(tuple(symbols), blank=numbers["blank"] or 0, boundary=numbers["boundary"])
@@ -192,7 +194,7 @@ def read_labels(path: Path) -> Labels:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"The labels {path} cannot be read ({error.strerror}); give data.labels=FILE.yaml.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, *_ODD_YAML) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"The labels {path} are not YAML ({reason}); write symbols: [...].") from None
     return Labels.from_dict(plain, str(path))

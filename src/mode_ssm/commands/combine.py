@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mode_ssm.config import CombineConfig
 from mode_ssm.errors import InputError
-from mode_ssm.files import check_writable, replace_texts
+from mode_ssm.files import check_writable, parse_json, replace_texts
 from mode_ssm.language.combine import SystemWeights, choose, even_weights, learn_weights
 from mode_ssm.language.combine_network import Candidate, Vote, Words, candidates
 from mode_ssm.language.decoded_files import KEYS, DecodedTrial, TrialName, read_decoded
@@ -117,7 +117,7 @@ def read_system_weights(path: Path, systems: int) -> SystemWeights:
         InputError: when there is none, or its weights are for another number of systems.
     """
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        kept = parse_json(path.read_text(encoding="utf-8"))["weights"]
         weights = SystemWeights(tuple(float(vote) for vote in kept["votes"]), float(kept["whole"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no weights of systems ({error}); give a combine.json.") from None

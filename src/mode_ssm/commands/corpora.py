@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import BROKEN_TEXT
 
 COLUMNS = ("Date", "Block number", "Corpus")
 
@@ -33,12 +34,12 @@ def read_corpora(path: str) -> Corpora:
             if missing:
                 raise InputError(f"corpus_csv={path} has no column '{missing[0]}'; it needs {', '.join(COLUMNS)}.")
             return Corpora(dict(_entry(row, f"{path}, line {reader.line_num}") for row in reader))
-    except (OSError, UnicodeDecodeError) as error:
+    except BROKEN_TEXT as error:
         raise InputError(f"corpus_csv={path} cannot be read as text ({error}); give a CSV file.") from None
 
 
 def _entry(row: dict[str, str], where: str) -> tuple[tuple[str, int], str]:
     date, block, corpus = (row[column] or "" for column in COLUMNS)
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) or not block.strip().isdigit():
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) or not block.strip().isdecimal() or len(block) > 9:
         raise InputError(f"{where} has Date={date!r} and Block number={block!r}; write 2023-08-11 and a whole number.")
     return (date.replace("-", "."), int(block)), corpus

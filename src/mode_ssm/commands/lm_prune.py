@@ -1,11 +1,12 @@
 """`mode-ssm lm prune`: a smaller n-gram model with the same words and lexicon."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mode_ssm.config import LmPruneConfig
+from mode_ssm.dictionary import dictionary_text
 from mode_ssm.errors import InputError
+from mode_ssm.files import parse_json
 from mode_ssm.language.folder import ARPA, LEXICON, STORE, SUMMARY, check_replaceable, write_folder
 from mode_ssm.language.ngram_store import open_ngrams
 from mode_ssm.language.pruning import prune
@@ -23,10 +24,7 @@ def prune_model(config: LmPruneConfig) -> None:
     check_replaceable(out)
     ngrams = open_ngrams(folder / STORE, folder / ARPA)
     smaller = prune(ngrams, config.threshold)
-    try:
-        lexicon = (folder / LEXICON).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{folder / LEXICON} cannot be read ({error.strerror}); give a folder of lm build.") from None
+    lexicon = dictionary_text(folder / LEXICON)
     counts = [len(order.log_probs) for order in smaller.orders]
     summary = _summary(folder) | {"pruned_from": config.lm, "threshold": config.threshold}
     write_folder(out, smaller, lexicon, summary)
@@ -36,7 +34,7 @@ def prune_model(config: LmPruneConfig) -> None:
 def _summary(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError:
         raise InputError(f"{path} is no JSON; build the language model again.") from None
     return found if isinstance(found, dict) else {}

@@ -40,7 +40,7 @@ class PhonemeReader:
     def _read(self, name: str, row: int) -> list[int]:
         if name in self._known:
             return self._labels.ids([name])
-        if name.isdigit() and name not in self._known:
+        if name.isascii() and name.isdigit() and len(name) < 10:
             return [self._by_number(int(name), row)]
         if "-" in name.strip("-"):
             self.changes["hyphens read as spaces"] += 1

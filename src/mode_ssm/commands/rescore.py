@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.table import Table
 from mode_ssm.commands.word_results import write_decoded
 from mode_ssm.config import RescoreFileConfig
 from mode_ssm.errors import InputError
-from mode_ssm.files import check_writable
+from mode_ssm.files import check_writable, parse_json
 from mode_ssm.language.decoded_files import KEYS
 from mode_ssm.language.nbest_files import ScoredFolder, ScoredTrial, read_scored
 from mode_ssm.language.ranking import RankedList, learn_ranking
@@ -100,7 +99,7 @@ def read_ranking_weights(path: Path) -> Floats:
         InputError: when there are none.
     """
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        kept = parse_json(path.read_text(encoding="utf-8"))["weights"]
         return np.array([float(kept[name]) for name in SCORES])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no weights ({error}); give a decode.json of mode-ssm rescore.") from None

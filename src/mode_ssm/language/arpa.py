@@ -3,7 +3,6 @@
 import gzip
 import logging
 import re
-import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from math import log
@@ -14,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import BROKEN_TEXT
 
 LN10 = log(10.0)  # ARPA files speak in base 10
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 _MISSING_UNKNOWN = -100.0  # log10 of <unk> where a file has none, as KenLM has it
 _ZERO = -99.0  # log10: stands for the logarithm of 0 in ARPA files
-_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)")
+_COUNT = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def read_arpa(path: Path) -> BackoffModel:
             packed = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as lines:
             return _ArpaReader(path, lines).read()
-    except (OSError, EOFError, zlib.error) as error:
+    except BROKEN_TEXT as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"The n-gram model {path} cannot be read ({reason}); give a whole ARPA file.") from None
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from mode_ssm.errors import InputError
-from mode_ssm.files import replace_text
+from mode_ssm.files import parse_json, replace_text
 from mode_ssm.labels import Labels
 from mode_ssm.language.confusion_edits import Pair, align_pair, learn_edits
 from mode_ssm.language.confusion_network import NOTHING, ConfusionNetwork, Floats
@@ -150,7 +150,7 @@ def read_confusions(path: Path, labels: Labels) -> ConfusionModel:
         InputError: when there is none, or it is for other labels.
     """
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = parse_json(path.read_text(encoding="utf-8"))
         symbols = tuple(kept["symbols"])
         model = ConfusionModel(*(np.array(kept[name], dtype=np.float64) for name in ConfusionModel._fields))
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -6,12 +6,12 @@ A trial is named by session, block and trial, or by one id; both may stand besid
 import csv
 import gzip
 import io
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import BROKEN_TEXT, parse_json
 from mode_ssm.labels import Labels
 from mode_ssm.language.confusion_network import ScoredString
 from mode_ssm.scoring import normalise_sentence
@@ -46,13 +46,11 @@ def read_heard(path: str | Path, labels: Labels) -> list[HeardLine]:
     """
 
     def line(entry: dict[str, Any]) -> HeardLine:
-        strings = tuple(ScoredString(_number(s["score"]), tuple(labels.ids(s["phonemes"]))) for s in entry["nbest"])
+        strings = tuple(ScoredString(number_of(s["score"]), tuple(labels.ids(s["phonemes"]))) for s in entry["nbest"])
         if not strings:
             raise ValueError("its nbest is empty")
         said = entry.get("phonemes")
-        return HeardLine(
-            name_of(entry), strings, entry.get("sentence"), None if said is None else tuple(labels.ids(said))
-        )
+        return HeardLine(name_of(entry), strings, said_in(entry), None if said is None else tuple(labels.ids(said)))
 
     return _checked(path, (_parse(path, n, text, line) for n, text in _lines(path)), '{"id", "nbest": [...]}')
 
@@ -66,12 +64,11 @@ def read_decoded(path: str | Path) -> list[DecodedTrial]:
 
     def line(entry: dict[str, Any]) -> DecodedTrial:
         nbest = entry["nbest"] if "nbest" in entry else [{"words": entry["words"], "score": 0.0}]
-        found = tuple((tuple(normalise_sentence(h["words"]).split()), _number(h["score"])) for h in nbest)
-        return DecodedTrial(name_of(entry), found or (((), 0.0),), entry.get("sentence") or None)
+        found = tuple((tuple(normalise_sentence(h["words"]).split()), number_of(h["score"])) for h in nbest)
+        return DecodedTrial(name_of(entry), found or (((), 0.0),), said_in(entry) or None)
 
     if str(path).removesuffix(".gz").endswith(".csv"):
-        rows = csv.DictReader(io.StringIO("\n".join(text for _, text in _lines(path))))
-        parsed = (_guard(path, number, line, row) for number, row in enumerate(rows, start=2))
+        parsed = (_guard(path, number, line, row) for number, row in _rows(path))
     else:
         parsed = (_parse(path, number, text, line) for number, text in _lines(path))
     return _checked(path, parsed, "session, block, trial and words")
@@ -90,7 +87,7 @@ def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
     try:
         raw = Path(path).read_bytes()
         text = (gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except BROKEN_TEXT as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({reason}); give a CSV or a file of JSON lines.") from None
     for number, line in enumerate(text.splitlines(), start=1):
@@ -98,9 +95,17 @@ def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of a table below its header, by number."""
+    try:
+        yield from enumerate(csv.DictReader(io.StringIO("\n".join(text for _, text in _lines(path)))), start=2)
+    except csv.Error as error:
+        raise InputError(f"{path} is not a CSV: {error}.") from None
+
+
 def _parse(path: str | Path, number: int, text: str, read: Callable[[dict[str, Any]], _Read]) -> _Read:
     try:
-        entry = json.loads(text)
+        entry = parse_json(text)
     except ValueError:
         raise InputError(f"{path}, line {number}, is not JSON; write one object a line.") from None
     if not isinstance(entry, dict):
@@ -119,10 +124,18 @@ def _guard(path: str | Path, number: int, read: Callable[[dict[str, Any]], _Read
         raise InputError(f"{path}, line {number}: {error}") from None
 
 
-def _number(value: Any) -> float:
+def number_of(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value == float("inf"):
         raise ValueError(f"{value!r} is no score")
     return float(value)
+
+
+def said_in(entry: dict[str, Any]) -> str | None:
+    """The sentence of an entry, where it has one. A ValueError where that is no text."""
+    sentence = entry.get("sentence")
+    if sentence is not None and not isinstance(sentence, str):
+        raise ValueError(f"{sentence!r} is no sentence")
+    return sentence
 
 
 def name_of(entry: dict[str, Any]) -> TrialName:

@@ -1,12 +1,12 @@
 """Reads back what `mode-ssm decode` wrote about single words: when they were said, how sure they are, what else they
 could be."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import parse_json
 from mode_ssm.language.decoded_files import TrialName, name_of, objects, read_decoded
 from mode_ssm.language.word_slots import WordSlot
 from mode_ssm.language.word_times import WordTime
@@ -40,7 +40,7 @@ def read_folder(path: Path) -> DecodedFolder:
     """
     file = path / "decode.json"
     try:
-        summary, written = json.loads(file.read_text(encoding="utf-8")), file.stat().st_mtime
+        summary, written = parse_json(file.read_text(encoding="utf-8")), file.stat().st_mtime
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{file} cannot be read ({reason}); give a folder that mode-ssm decode wrote.") from None

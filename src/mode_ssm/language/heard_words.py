@@ -1,6 +1,5 @@
 """N-best phoneme strings to words, and what of that is learnt on labelled lines: the confusions and the weights."""
 
-import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from mode_ssm.config import ConfusionSearchConfig
 from mode_ssm.errors import InputError
+from mode_ssm.files import parse_json
 from mode_ssm.labels import Labels
 from mode_ssm.language.confusion import ConfusionModel, learn_confusions, read_confusions, write_confusions
 from mode_ssm.language.confusion_edits import Pair
@@ -177,7 +177,7 @@ def read_heard_model(path: Path, labels: Labels) -> tuple[ConfusionModel, HeardS
         InputError: when there is no such file, or it is for other labels.
     """
     model = read_confusions(path, labels)
-    kept = json.loads(path.read_text(encoding="utf-8")).get("search")
+    kept = parse_json(path.read_text(encoding="utf-8")).get("search")
     if not isinstance(kept, dict) or set(kept) != set(HeardSettings._fields):
         raise InputError(f"{path} has no weights for its confusions; mode-ssm tune phonemes=FILE writes both.")
     values = [kept[name] for name in HeardSettings._fields]

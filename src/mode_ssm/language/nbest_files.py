@@ -1,12 +1,12 @@
 """Reads the n-best that `mode-ssm decode` wrote, with its scores taken apart."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mode_ssm.errors import InputError
-from mode_ssm.language.decoded_files import KEYS, TrialName, name_of, objects
+from mode_ssm.files import parse_json
+from mode_ssm.language.decoded_files import KEYS, TrialName, name_of, number_of, objects
 from mode_ssm.scoring import normalise_sentence
 
 
@@ -51,9 +51,7 @@ def read_scored(folder: Path) -> ScoredFolder:
         found = [
             ScoredSentence(
                 tuple(normalise_sentence(one["words"]).split()),
-                float(one["acoustic"]),
-                float(one["ngram"]),
-                float(one["score"]),
+                *(number_of(one[name]) for name in ("acoustic", "ngram", "score")),
             )
             for one in entry["nbest"]
         ]
@@ -67,7 +65,7 @@ def read_scored(folder: Path) -> ScoredFolder:
 
 def _lm_weight(path: Path) -> float:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = parse_json(path.read_text(encoding="utf-8"))
         weight, rescored = float(kept["search"]["lm_weight"]), kept.get("rescore")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} says no search.lm_weight ({error}); give a folder of mode-ssm decode.") from None
@@ -82,5 +80,5 @@ def _sentences(path: Path) -> dict[TrialName, str | None]:
             return {name_of(row): row["sentence"] or None for row in csv.DictReader(file)}
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give a folder of mode-ssm decode.") from None
-    except (KeyError, UnicodeDecodeError) as error:
+    except (KeyError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is no table of decoded trials ({error}); give a folder of mode-ssm decode.") from None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mode_ssm.errors import InputError
-from mode_ssm.files import replacing
+from mode_ssm.files import parse_json, replacing
 from mode_ssm.language.arpa import END, START, UNKNOWN, BackoffModel, NGrams, read_arpa
 from mode_ssm.language.ngram_trie import Ints, TrieArrays, build_trie, longest
 
@@ -149,7 +149,7 @@ def map_store(path: Path) -> NGramStore:
     """
     try:
         with path.open("rb") as file:
-            head = json.loads(file.read(_HEAD_BYTES))
+            head = parse_json(file.read(_HEAD_BYTES).decode())
         if head["format"] != _FORMAT or head["bytes"] != path.stat().st_size:
             raise ValueError
         whole = np.memmap(path, np.uint8, mode="r")

@@ -39,8 +39,9 @@ def _aloud(found: re.Match[str]) -> str:
 def _words(found: re.Match[str]) -> list[str]:
     sign, whole, point, minutes, ending, percent, scale = found.groups()
     digits = whole.replace(",", "")
-    number = int(digits)
-    if len(digits) > _MOST_DIGITS or (digits[0] == "0" and len(digits) > 1 and minutes is None):
+    long = len(digits) > _MOST_DIGITS
+    number = 0 if long else int(digits)
+    if long or (digits[0] == "0" and len(digits) > 1 and minutes is None):
         words = [_ONES[int(digit)] for digit in digits]
     elif len(whole) == 4 and not (sign or point or minutes or percent or scale):
         words = _year(number)

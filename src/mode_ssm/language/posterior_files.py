@@ -6,6 +6,7 @@ Ours holds `trial_ids` (N,), an array `log_probs/<id>` (S, V) for each, `symbols
 Another decoder's holds an array (S, V) a trial and nothing else; its name is the id.
 """
 
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -22,6 +23,7 @@ from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.word_times import FrameClock
 
 _FOLDER = "log_probs/"
+_ODD_ARCHIVES = (BadZipFile, zlib.error, RuntimeError, OverflowError, MemoryError)  # cut, encrypted, of absurd sizes
 _LOOSE = 0.01  # how far from 1 the probabilities of a frame may sum to
 
 
@@ -89,14 +91,14 @@ def read_posteriors(path: Path, order: str | None) -> Posteriors:
         InputError: when it cannot be read, the order of its classes is not known, or it holds no log-probabilities.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             held = {name: file[name] for name in file.files}
         return _read_ours(path, held, order) if "trial_ids" in held else _read_other(path, held, order)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); give an .npz of posteriors.") from None
     except KeyError as error:
         raise InputError(f"{path} lacks {error}; write it anew by mode-ssm posteriors.") from None
-    except (ValueError, TypeError, AttributeError, IndexError, EOFError, BadZipFile) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, EOFError, *_ODD_ARCHIVES) as error:
         raise InputError(f"{path} is no .npz of posteriors ({error}); give what mode-ssm posteriors wrote.") from None
 
 

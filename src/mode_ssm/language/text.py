@@ -4,11 +4,11 @@ import gzip
 import logging
 import re
 import unicodedata
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import BROKEN_TEXT
 from mode_ssm.language.numbers import spell_numbers
 
 _log = logging.getLogger(__name__)
@@ -68,6 +68,6 @@ def read_sentences(path: Path) -> Iterator[list[str]]:
                     _log.warning("%s is not UTF-8 from line %d on; it is read as Latin-1.", path, number)
                     latin_1, text = True, line.decode("latin-1")
                 yield spoken_words(text)
-    except (OSError, EOFError, zlib.error) as error:
+    except BROKEN_TEXT as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({reason}); give another text=FILE.") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mode_ssm.config import Merge, WordDecoder, WordSearchConfig
 from mode_ssm.errors import InputError
-from mode_ssm.files import replace_text
+from mode_ssm.files import parse_json, replace_text
 from mode_ssm.language.confidence import Confidence, read_confidence
 
 TUNED = "tuned"
@@ -42,7 +42,7 @@ def read_weights(path: Path) -> tuple[WordSearchConfig, str]:
         InputError: when there is no such file, or it holds anything but settings of the search.
     """
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = parse_json(path.read_text(encoding="utf-8"))
         search, lm = kept["search"], str(kept["lm"])
     except FileNotFoundError:
         raise InputError(
@@ -95,7 +95,7 @@ def choose_confidence(
     path = tuned_file(checkpoint, decoder) if chosen == TUNED else Path(chosen)
     kept, tuned_for = read_weights(path)
     try:
-        there = json.loads(path.read_text(encoding="utf-8")).get("confidence")
+        there = parse_json(path.read_text(encoding="utf-8")).get("confidence")
         confidence = None if there is None else read_confidence(there)
     except ValueError as error:
         raise InputError(f"{path} does not hold a confidence ({error}); run mode-ssm tune.") from None

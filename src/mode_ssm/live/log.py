@@ -9,6 +9,7 @@ from typing import TextIO
 import numpy as np
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import parse_json
 from mode_ssm.live.events import Begin, End, Event, Frames, Notice
 
 
@@ -40,12 +41,12 @@ class LogReplay:
         self._path = path
 
     def __iter__(self) -> Iterator[Event]:
-        with self._path.open(encoding="utf-8") as file:
+        with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    event = _event(json.loads(line))
+                    event = _event(parse_json(line.decode()))
                 except (ValueError, KeyError, TypeError) as error:
-                    if not line.endswith("\n"):
+                    if not line.endswith(b"\n"):
                         return
                     raise InputError(f"{self._path} has no event of a log in line {number} ({error}).") from None
                 yield event

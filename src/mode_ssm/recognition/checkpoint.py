@@ -9,6 +9,7 @@ A header says the version of its form. One of an older version is brought to the
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -158,7 +159,7 @@ def _migrated(header: dict[str, str], path: Path) -> dict[str, str]:
         InputError: where it is no checkpoint's, or one of a later version than this program knows.
     """
     form = header.get("format", "")
-    if not form.startswith(FORMAT) or not form.removeprefix(FORMAT).isdigit():
+    if not form.startswith(FORMAT) or not re.fullmatch(r"[1-9]\d{0,8}", form.removeprefix(FORMAT), re.ASCII):
         raise InputError(f"{path} is a safetensors file but not a checkpoint of MODE-SSM; give a run folder.")
     version = int(form.removeprefix(FORMAT))
     if version > VERSION:

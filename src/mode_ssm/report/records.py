@@ -153,6 +153,8 @@ def _read_run(path: Path, name: str) -> Run:
             f"{path} is not a run folder ({error.strerror}: {Path(error.filename).name}); give one that "
             "`mode-ssm train` wrote."
         ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path / 'config.yaml'} is not UTF-8 text; restore it.") from None
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{path / 'metrics.jsonl'} is damaged ({error}); restore it, or take the damaged line out."

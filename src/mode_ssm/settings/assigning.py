@@ -75,7 +75,7 @@ class Assigning:
 
     def _in_list(self, entries: list[Any], known: Known, key: str, path: Sequence[str], given: Tree) -> None:
         index, *rest = path
-        if not (index.isascii() and index.isdecimal()) or int(index) >= len(entries):
+        if not (index.isascii() and index.isdecimal()) or len(index) > 9 or int(index) >= len(entries):
             last = f"{key}.0 to {key}.{len(entries) - 1}" if len(entries) > 1 else f"{key}.0"
             one = "entry" if len(entries) == 1 else "entries"
             has = f"{key} has {len(entries)} {one}" + (f", {last}" if entries else "")

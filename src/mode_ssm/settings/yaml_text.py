@@ -6,7 +6,7 @@ setting that it is for says what it becomes.
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -20,7 +20,11 @@ class Plain(str):
 Tree = str | list["Tree"] | dict[str, "Tree"]
 
 
+_MOST_VALUES = 100_000
+
+
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {}  # no sets, no bytes: what stands below
     yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}  # noqa: RUF012 (merge keys alone)
 
 
@@ -41,6 +45,12 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Tree]:
     return found
 
 
+def _sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Tree]:
+    return [loader.construct_object(entry, deep=True) for entry in node.value]
+
+
+_Loader.add_constructor(None, yaml.SafeLoader.construct_undefined)
+_Loader.add_constructor("tag:yaml.org,2002:seq", _sequence)
 _Loader.add_constructor("tag:yaml.org,2002:str", _scalar)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 for _tag in ("null", "bool", "int", "float", "timestamp"):  # where someone writes one: !!int 4
@@ -66,13 +76,27 @@ def parse(text: str, origin: str) -> Tree:
         InputError: where the text is not YAML; the sentence names `origin`.
     """
     try:
-        tree: Tree = yaml.load(text, _Loader)
+        tree: Tree | None = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{origin} cannot be read as YAML{line}: {error.problem or error.context}.") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{origin} cannot be read as YAML: {str(error).splitlines()[0]}.") from None
+    if tree is None:  # no text at all
+        return Plain("null")
+    if _size(tree, {}) > _MOST_VALUES:
+        raise InputError(f"{origin} holds more than {_MOST_VALUES} values, by the aliases in it; write them out.")
     return tree
+
+
+def _size(tree: Tree, known: dict[int, int]) -> int:
+    """How many values there are, those of aliases counted each time."""
+    if isinstance(tree, str):
+        return 1
+    if id(tree) not in known:
+        inner = tree.values() if isinstance(tree, dict) else tree
+        known[id(tree)] = 1 + sum(_size(value, known) for value in inner)
+    return known[id(tree)]
 
 
 def dump_settings(config: object) -> str:

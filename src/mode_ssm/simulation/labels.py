@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mode_ssm.errors import InputError
+from mode_ssm.files import BROKEN_TEXT
 from mode_ssm.labels import T15
 from mode_ssm.t15.writing import LABEL_SLOTS
 
@@ -90,7 +91,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 raise InputError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}.")
             for row in reader:
                 yield reader.line_num, row
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except BROKEN_TEXT as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"The labels {path} cannot be read ({reason}); give a CSV file, plain or gzipped.") from error
 

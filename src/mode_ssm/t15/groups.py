@@ -20,6 +20,7 @@ from mode_ssm.t15.files import reading
 
 MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
 MAX_CHANNELS = 10_000
+_MOST = 2.0**53  # from here on floats are not every whole number
 WRITE_AGAIN = Remedy("Write the trial again in the T15 layout", "remove it from the file")
 
 
@@ -225,9 +226,8 @@ def _integer(group: h5py.Group, name: str) -> int:
     value = _attribute(group, name)
     if value is None:
         raise MalformedError(f"has no attribute {name}", WRITE_AGAIN)
-    if isinstance(value, np.floating) and np.isfinite(value) and value == np.floor(value):
-        return int(value)  # MATLAB writes every number so
-    if not isinstance(value, np.integer):
+    whole = isinstance(value, np.integer) or (isinstance(value, np.floating) and value == np.floor(value))
+    if not whole or abs(float(value)) >= _MOST:  # MATLAB writes every number as a float
         raise MalformedError(f"has {name}={printable(str(value), 40)}, needed is a whole number", WRITE_AGAIN)
     return int(value)
 

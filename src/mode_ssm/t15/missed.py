@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from mode_ssm.index import Problem
@@ -21,11 +22,12 @@ def gaps(name: str, found: FileIndex) -> Iterator[Problem]:
     """Missing numbers of trials, which stand from 0 on in a file that is whole."""
     groups = [record.group for record in found.records] + [p.trial for p in found.problems if p.trial is not None]
     there = {trial_number(group) for group in groups}
-    missing = sorted({*range(max(there, default=-1) + 1)} - there)
-    if missing:
-        names = ", ".join(f"trial_{number:04d}" for number in missing[:5]) + (", ..." if len(missing) > 5 else "")
+    count = max(there, default=-1) + 1 - len(there)  # a name may hold any number, such as a date
+    if count:
+        first = islice((number for number in range(max(there)) if number not in there), 5)
+        names = ", ".join(f"trial_{number:04d}" for number in first) + (", ..." if count > 5 else "")
         remedy = "Copy or download the file again, unless they were taken out on purpose."
-        yield Problem(name, None, f"lacks {len(missing)} of its trial numbers ({names})", remedy)
+        yield Problem(name, None, f"lacks {count} of its trial numbers ({names})", remedy)
 
 
 def unread(root: Path, sessions: Sequence[str]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from mode_ssm.t15.files import open_file, reading, stat_file
 from mode_ssm.t15.groups import read_record, read_told
 from mode_ssm.t15.sessions import file_name
 
-_TRIAL_GROUP = re.compile(r"trial_(\d+)")
+_TRIAL_GROUP = re.compile(r"trial_([0-9]{1,18})")
 
 
 @dataclass(frozen=True)

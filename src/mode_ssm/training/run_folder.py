@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mode_ssm.batch import Batch
 from mode_ssm.config import Resume, TrainConfig
 from mode_ssm.errors import InputError
-from mode_ssm.files import replace_text, replacing
+from mode_ssm.files import parse_json, replace_text, replacing
 from mode_ssm.recognition.checkpoint import Position
 from mode_ssm.settings import dump_settings
 from mode_ssm.training.history import LogLine
@@ -172,7 +172,7 @@ def read_metrics(run: Path) -> list[LogLine]:
 
 def _record(line: bytes, place: str) -> LogLine:
     try:
-        record: LogLine = json.loads(line)
+        record: LogLine = parse_json(line.decode())
         record["kind"], record["update"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{place} is damaged ({error}); restore the file, or take the line out.") from None
