@@ -18,6 +18,7 @@ check: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python scripts/check_wheels.py || [ $$? -eq 2 ]
+	$(VENV)/bin/python scripts/fuzz.py seconds=30 || [ $$? -eq 3 ]
 	$(VENV)/bin/pytest
 
 $(INSTALLED): pyproject.toml constraints.txt
