@@ -105,7 +105,7 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     if kind == "log" and rest:
         return LogReplay(Path(rest))
     if kind == "redis":
-        return _normalised(open_source(config.source, config.redis), recogniser)
+        return as_trained(open_source(config.source, config.redis), recogniser)
     if kind == "replay" and rest:
         return Replay(_trials(rest, config.data, recogniser), config.speed)
     raise InputError(
@@ -114,7 +114,7 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     )
 
 
-def _normalised(raw: Iterable[Event], recogniser: Recogniser) -> Iterable[Event]:
+def as_trained(raw: Iterable[Event], recogniser: Recogniser) -> Iterable[Event]:
     """What comes from an amplifier, as the network was trained to read it; a recording is normalised as it is read."""
     network = recogniser.model.preprocessor
     if network.config.normalisation is Normalisation.none:

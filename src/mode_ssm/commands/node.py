@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 from contextlib import closing
 
-from mode_ssm.commands.live import open_decoder
+from mode_ssm.commands.live import as_trained, open_decoder
 from mode_ssm.config import LiveConfig, NodeConfig
 from mode_ssm.errors import InputError
 from mode_ssm.live.session import LiveSession
@@ -51,7 +51,7 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
         channels = recogniser.checkpoint.config.preprocessor.num_channels
         session = LiveSession(spoken, [sink], channels, identity)
         ready()
-        session.run(source)
+        session.run(as_trained(source, recogniser))
 
 
 def _as_live(config: NodeConfig) -> LiveConfig:
