@@ -529,7 +529,9 @@ class WordSearchConfig:
     internal_lm_weight: float = setting(
         0.2, "rnnt, joint: how much of the predictor's own language model is taken away", low=0
     )
-    ctc_weight: float = setting(0.6, "joint: weight of the CTC log-probability beside the transducer's 1", low=0)
+    ctc_weight: float = setting(
+        0.6, "joint: of the CTC log-probability beside the transducer's 1; lm_weight suits the sum of both", low=0
+    )
     ctc_ahead_frames: int = setting(
         4, "joint: CTC is heard this far beyond the transducer", unit="encoder frames", low=0
     )
@@ -678,22 +680,6 @@ class LiveConfig:
     weights: str | None = setting(None, "as for decode", path=True)
     data: DataConfig = field(default_factory=RunDataConfig)  # replay
     redis: RedisConfig = field(default_factory=RedisConfig)  # source=redis://...
-
-
-@dataclass(kw_only=True)
-class NodeConfig:
-    """The parameters of `mode-ssm node` in a BRAND graph; what they share with `mode-ssm live` means the same."""
-
-    checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
-    lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
-    decoder: WordDecoder | None = setting(None, "as for live")
-    commit_share: float = setting(0.99, "as for live", low=0, high=1)
-    commit_seconds: float | None = setting(1.0, "as for live", low=0)
-    search: WordSearchConfig = field(default_factory=WordSearchConfig)
-    weights: str | None = setting(None, "as for decode", path=True)
-    binned_input_stream: str = setting("binnedFeatures_20ms", "the stream of features")
-    output_stream: str | None = setting(None, "where logits and sentences go; null = the node's nickname")
-    redis: RedisConfig = field(default_factory=RedisConfig)
 
 
 @dataclass(kw_only=True)

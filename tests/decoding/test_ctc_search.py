@@ -132,3 +132,22 @@ def test_a_prefix_keeps_its_probability_when_others_are_dropped() -> None:
     twice = scorer.extend(scorer.extend(scorer.start(), 2), 2)
     assert prefixes.prefix[2] == pytest.approx(twice.prefix)
     assert prefixes.whole[2] == pytest.approx(twice.whole)
+
+
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(0, 7), st.integers(0, 3))
+def test_what_was_lately_said_equals_enumeration(seed: int, frames: int, back: int, late: int) -> None:
+    """All paths in which a sequence is just what had been said after some number of frames, back to so many ago."""
+    random = np.random.default_rng(seed)
+    log_probs = log_softmax(random.normal(size=(frames, 3)) * 2)
+    prefixes, said = CTCPrefixes(1, classes=3, blank=0, window=6), [(), (1,), (1, 2), (1, 1)]
+    for frame in range(frames):
+        prefixes.hear(log_probs[frame][None], np.ones(1, np.bool_), np.ones(len(prefixes), np.bool_))
+        if frame == min(late, frames - 1):
+            prefixes.grow(np.array([0]), np.array([1]))
+            prefixes.grow(np.array([1, 1]), np.array([2, 1]))
+    expected = np.zeros(len(said))
+    for path in product(range(3), repeat=frames):
+        ends = {collapse(path[:end]) for end in range(max(frames - min(back, 6), 0), frames + 1)}
+        probability = np.exp(log_probs[range(frames), path].sum())
+        expected += [probability * (labels in ends) for labels in said]
+    assert np.exp(prefixes.lately(np.arange(len(said)), back)) == pytest.approx(expected, abs=1e-12)

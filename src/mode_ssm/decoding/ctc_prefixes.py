@@ -37,6 +37,7 @@ class CTCPrefixes:
         self._in_label = np.full((trials, window + 1), -np.inf)
         self._in_blank = np.full((trials, window + 1), -np.inf)
         self._in_blank[:, 0] = 0.0
+        self._entered = np.full((trials, window + 1), -np.inf)  # that the last label is first said in frame t
 
     def __len__(self) -> int:
         return len(self._trial)
@@ -58,6 +59,7 @@ class CTCPrefixes:
         here = emission[trial, label]
         entering += here
         self.prefix[rows] = np.logaddexp(self.prefix[rows], entering)
+        self._entered[rows, after] = entering
         self._in_label[rows, after] = np.logaddexp(in_label + here, entering)
         self._in_blank[rows, after] = np.logaddexp(in_label, in_blank) + emission[trial, self._blank]
         self._heard += going
@@ -73,6 +75,20 @@ class CTCPrefixes:
         now = self._heard[self._trial] % (self._window + 1)
         rows = np.arange(len(self))
         return np.asarray(np.logaddexp(self._in_label[rows, now], self._in_blank[rows, now]))
+
+    def lately(self, rows: Ints, frames: int) -> Floats:
+        """(N,) log-probability that a row's prefix was just what had been said, now or so many frames ago or between.
+
+        Unlike `prefix` it falls where CTC hears the next label and the prefix does not grow. No more than the window.
+        """
+        frames = min(frames, self._window)
+        heard = self._heard[self._trial[rows]]
+        back = np.minimum(heard, frames)[:, None]
+        slots = (heard[:, None] - np.arange(frames)) % (self._window + 1)
+        entered = np.where(np.arange(frames) < back, self._entered[rows[:, None], slots], -np.inf)
+        then = (heard - back[:, 0]) % (self._window + 1)
+        stayed = np.logaddexp(self._in_label[rows, then], self._in_blank[rows, then])
+        return np.asarray(np.logaddexp(np.logaddexp.reduce(entered, axis=1), stayed))
 
     def extended(self, parents: Ints, labels: Ints) -> Floats:
         """(N,) what `prefix` would be of a row's prefix with one label more."""
@@ -98,6 +114,7 @@ class CTCPrefixes:
         after = (slots + 1) % (self._window + 1)
         self._in_label = _with_rows(self._in_label, after, in_label)
         self._in_blank = _with_rows(self._in_blank, after, in_blank)
+        self._entered = _with_rows(self._entered, after, entering)
         self._trial = np.concatenate([self._trial, trial[:, 0]])
         self._label = np.concatenate([self._label, labels])
         self._parent = np.concatenate([self._parent, parents])
@@ -110,6 +127,7 @@ class CTCPrefixes:
         self._trial, self._label, self.prefix = self._trial[rows], self._label[rows], self.prefix[rows]
         self._parent = place[self._parent[rows]]
         self._in_label, self._in_blank = self._in_label[rows], self._in_blank[rows]
+        self._entered = self._entered[rows]
 
 
 def _running(entering: Floats, held: Floats) -> Floats:

@@ -7,9 +7,11 @@ is that of its best alignment, or of all of them (`search.merge`):
 
     log P_transducer + lm_weight * log P_ngram - internal_lm_weight * log P_internal + word_score * words
 
-and jointly + ctc_weight * log P_ctc(labels), which sums over CTC's own paths. While the frames come, the prefix
-probability stands for the latter, by the frames up to `ctc_ahead_frames` after the transducer's: CTC often says a label
-a little later. The first word from a stream comes so much later, and nothing else of the future is needed.
+and jointly + ctc_weight * log P_ctc(labels), which sums over CTC's own paths. While the frames come, the probability
+that CTC has said just these labels, a little before the transducer's frame or up to `ctc_ahead_frames` after it, stands
+for the latter: CTC often says a label a little later. (The probability of all that begins with the labels would not do:
+it never falls, so that hypotheses that leave words out would drive the others off the beam.) The first word from a
+stream comes so much later, and nothing else of the future is needed.
 """
 
 import math
@@ -35,6 +37,7 @@ from mode_ssm.language.word_graph import LabelGraph, WordGraph
 from mode_ssm.language.word_stream import WordSearch, WordStream
 
 _LEAST = -1e4  # of a prefix for which CTC has not heard enough frames yet
+_LATE = 2  # frames: a label that CTC has and a hypothesis lacks may come so much later in the transducer
 _WINDOW = 16  # frames: a label's places in CTC and in the transducer are no farther apart
 
 
@@ -159,9 +162,16 @@ class TransducerStream(WordStream[TransducerFrames, TransducerBeam]):
     def traces(self) -> Ints:
         return self.beam.trace
 
-    def _total(self, score: Floats, prefix: Ints) -> Floats:
+    def _most_total(self, score: Floats, prefix: Ints) -> Floats:
+        """What CTC makes of scores, at most, however hypotheses go on."""
         ctc = None if self._prefixes is None else self._prefixes.ctc
         return score if ctc is None else score + self._ctc_weight * np.maximum(ctc.prefix[prefix], _LEAST)
+
+    def _total(self, score: Floats, prefix: Ints) -> Floats:
+        ctc = None if self._prefixes is None else self._prefixes.ctc
+        if ctc is None:
+            return score
+        return score + self._ctc_weight * np.maximum(ctc.lately(prefix, self._ahead + _LATE), _LEAST)
 
     def _advance_those(self, going: Flags, waiting: Tensor) -> None:
         """One frame of the trials that are going."""
@@ -220,7 +230,7 @@ class TransducerStream(WordStream[TransducerFrames, TransducerBeam]):
         heard = log_probs[rows]
         if settings.internal_lm_weight and len(rows):
             heard -= settings.internal_lm_weight * prefixes.internal_lm(beam.prefix[rows], width)
-        most = self._total(beam.score[rows], beam.prefix[rows]) + heard.max(axis=1, initial=-np.inf) + self._most
+        most = self._most_total(beam.score[rows], beam.prefix[rows]) + heard.max(axis=1, initial=-np.inf) + self._most
         likely = most + max(settings.word_score, 0.0) >= floor[beam.trial[rows]]
         rows, heard = rows[likely], heard[likely]
         several = [self._sounds(beam, rows, heard), self._ends(beam, rows, heard)]
@@ -258,7 +268,7 @@ class TransducerStream(WordStream[TransducerFrames, TransducerBeam]):
         """The best ways on of each trial, with the prefixes and traces of what was said."""
         prefixes, trial = self._prefixes, ways.beam.trial
         assert prefixes is not None
-        total = self._total(ways.beam.score, ways.beam.prefix)  # CTC's part can only fall
+        total = self._most_total(ways.beam.score, ways.beam.prefix)  # CTC's part can only fall
         rows = np.flatnonzero(total >= floor[trial])
         rows = rows[np.argsort(trial[rows], kind="stable")]
         total = total[rows]

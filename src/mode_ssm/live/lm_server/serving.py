@@ -59,10 +59,8 @@ class LanguageModelServer:
 
     def answer(self) -> None:
         """Answer what is there now, or comes within a quarter of a second."""
-        read = self._reader.read()
-        if not read:
-            patiently(self._stand, self._say)
-        for found in read:
+        patiently(self._stand, self._say)
+        for found in self._reader.read():
             if isinstance(found, Entry):
                 self._answers[found.stream](found)
             else:
@@ -86,7 +84,6 @@ class LanguageModelServer:
         self._heard = False
 
     def _reset(self, _: Entry) -> None:
-        patiently(self._stand, self._say)
         self._begin()
         self._add(messages.DONE_RESETTING, messages.DONE)
 
