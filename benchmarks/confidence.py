@@ -31,6 +31,7 @@ from mode_ssm.language.confidence import auroc, calibration_error
 from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.pool import CTCWordPool
 from mode_ssm.language.search import Found, search_ctc, search_transducer
+from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.word_places import WIDE, WordPlaces, add_slots, judged_words, learn_confidence, slots_of_words
 from mode_ssm.language.word_times import frame_clock
@@ -50,12 +51,16 @@ class Setting:
 
     def search(self, root: Path, decoder: WordDecoder) -> list[Found]:
         """Of the val split; of some sentences, evenly spread, where the setting says so."""
+        return self.find(self.heard(root, decoder), decoder, WordSearchConfig())
+
+    def heard(self, root: Path, decoder: WordDecoder) -> list[SpokenTrial]:
         with TemporaryDirectory() as folder:
-            _noisy(root, Path(folder), self.noise)
+            noisy(root, Path(folder), self.noise)
             data = DataConfig(data_root=folder, num_workers=0)
             batches = list(self.ensemble.encode(data, "val", 16, for_transducer=decoder is not WordDecoder.ctc))
-        trials = spread([trial for batch in batches for trial in batch], self.sentences)
-        settings = WordSearchConfig()
+        return spread([trial for batch in batches for trial in batch], self.sentences)
+
+    def find(self, trials: list[SpokenTrial], decoder: WordDecoder, settings: WordSearchConfig) -> list[Found]:
         if decoder is WordDecoder.ctc:
             with CTCWordPool(self.model, self.lm, 0) as pool:
                 return search_ctc(trials, pool, settings, WIDE)
@@ -64,7 +69,7 @@ class Setting:
         return list(search_transducer(groups, self.model, tree, transducer, decoder, settings, WIDE))
 
 
-def _noisy(root: Path, folder: Path, noise: float) -> None:
+def noisy(root: Path, folder: Path, noise: float) -> None:
     """The val splits with noise added; the seed of a session is its place."""
     for place, file in enumerate(sorted(root.glob("*/data_val.hdf5"))):
         (folder / file.parent.name).mkdir()
