@@ -1,6 +1,9 @@
 """What `mode-ssm lm serve` takes to start, to hold and to answer, asked as the clients of the NEJM language model ask.
 
-    python benchmarks/lm_serve.py --words 60000 --order 3
+    chrt -r 5 python benchmarks/lm_serve.py --words 60000 --order 3
+
+(chrt gives all its processes the real-time priority with which BRAND runs nodes; without it, other work on the machine
+is measured too.)
 
 Text, lexicon and logits are those of benchmarks/words.py, made up. The server is a process of its own beside a
 redis-server on a free port and this client, which sends a frame, waits for the partial answer, and sends the next.
@@ -150,6 +153,8 @@ def main() -> None:
             "order": options.order,
             "text_sentences": options.sentences,
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "scheduling": "real time" if os.sched_getscheduler(0) in (os.SCHED_RR, os.SCHED_FIFO) else "usual",
+            "load_before": round(os.getloadavg()[0], 1),
             **measure(folder, options.trials),
         }
     RESULT.write_text(json.dumps(result, indent=2) + "\n")

@@ -24,6 +24,7 @@ from mode_ssm.config import (
     LmInfoConfig,
     LmPruneConfig,
     LmServeConfig,
+    NodeConfig,
     PosteriorsConfig,
     ReportConfig,
     RescoreFileConfig,
@@ -114,7 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; wrong input ends with one sentence on stderr and status 2."""
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
-        options = _parser().parse_args(arguments or ["--help"])
+        parser = _parser()
+        options, unknown = parser.parse_known_args(arguments or ["--help"])
+        if unknown and options.run is not _node:  # a BRAND node ignores flags that it does not know
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         sys.exit(options.run(options) or 0)
     except InputError as error:
         print(f"mode-ssm: {' '.join(str(error).split())}", file=sys.stderr)
@@ -142,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_words(commands)
     _add_report(commands)
     _add_combine(commands)
+    _add_node(commands)
     score = commands.add_parser("score", help="print the error rate between two columns of a CSV as JSON")
     score.add_argument("file", type=Path, help="a CSV with a header")
     score.add_argument("--reference", required=True, help="the column with what was said")
@@ -210,6 +215,21 @@ def _add_combine(commands: "argparse._SubParsersAction[Any]") -> None:
     entry.set_defaults(run=_combine)
 
 
+def _add_node(commands: "argparse._SubParsersAction[Any]") -> None:
+    entry = commands.add_parser(
+        "node",
+        help="decode as a node of a BRAND graph, whose parameters say how",
+        description="Decode as a node of a BRAND graph. Its parameters in the graph are the settings below.",
+        epilog=settings_help(NodeConfig),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    entry.add_argument("-n", "--nickname", required=True, help="of the node in the graph")
+    entry.add_argument("-i", "--redis_host", default="localhost", help="default: localhost")
+    entry.add_argument("-p", "--redis_port", type=int, default=6379, help="default: 6379")
+    entry.add_argument("-s", "--redis_socket", help="of the server; goes before host and port")
+    entry.set_defaults(run=_node)
+
+
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         config: object = read_settings(command.schema, _named_path(command, options.settings))
@@ -268,6 +288,13 @@ def _combine(options: argparse.Namespace) -> None:
     files = [word for word in options.words if "=" not in word or Path(word).is_file()]
     settings = [word for word in options.words if word not in files]
     combine(files, read_settings(CombineConfig, settings))
+
+
+def _node(options: argparse.Namespace) -> None:
+    from mode_ssm.commands.node import node
+    from mode_ssm.live.streams.server import Server
+
+    node(options.nickname, Server(options.redis_host, options.redis_port, options.redis_socket))
 
 
 def _score(options: argparse.Namespace) -> None:

@@ -683,6 +683,22 @@ class LiveConfig:
 
 
 @dataclass(kw_only=True)
+class NodeConfig:
+    """The parameters of `mode-ssm node` in a BRAND graph; what they share with `mode-ssm live` means the same."""
+
+    checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
+    lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
+    decoder: WordDecoder | None = setting(None, "as for live")
+    commit_share: float = setting(0.99, "as for live", low=0, high=1)
+    commit_seconds: float | None = setting(1.0, "as for live", low=0)
+    search: WordSearchConfig = field(default_factory=WordSearchConfig)
+    weights: str | None = setting(None, "as for decode", path=True)
+    binned_input_stream: str = setting("binnedFeatures_20ms", "the stream of features")
+    output_stream: str | None = setting(None, "where logits and sentences go; null = the node's nickname")
+    redis: RedisConfig = field(default_factory=RedisConfig)
+
+
+@dataclass(kw_only=True)
 class TuneConfig:
     """`mode-ssm tune`: the weights with the lowest WER on a labelled split, kept beside the checkpoint."""
 

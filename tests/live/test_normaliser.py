@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import mode_ssm
-from mode_ssm.live.events import Begin, End, Frames
+from mode_ssm.live.events import Begin, End, Event, Frames, Notice
 from mode_ssm.live.normaliser import RunningNormaliser
 from mode_ssm.recognition.network import load_recogniser
 from mode_ssm.running_scale import Scale
@@ -77,3 +77,15 @@ def test_a_network_keeps_the_reference_of_its_next_day(tmp_path: Path) -> None:
     last = np.concatenate([raw_trial(50 + k, block=1, level=5).features for k in range(2, 22)]).astype(np.float64)
     expected = torch.from_numpy(np.stack([last.mean(0), last.var(0)]))
     torch.testing.assert_close(network.preprocessor.reference, expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_notice_within_a_trial_ends_none() -> None:
+    reference = Scale(np.full(CHANNELS, 5.0), np.full(CHANNELS, 9.0))
+    told = list(events([(DAYS[0], [raw_trial(0, block=1), raw_trial(1, block=1)])]))
+    noticed: list[Event] = []
+    for event in told:
+        noticed += [event, Notice(0, "late")] if isinstance(event, Frames) else [event]
+    for plain, beside in zip(
+        heard(RunningNormaliser(told, reference)), heard(RunningNormaliser(noticed, reference)), strict=True
+    ):
+        np.testing.assert_array_equal(plain, beside)

@@ -42,17 +42,8 @@ def live(config: LiveConfig) -> None:
         InputError: when anything named cannot be read or written, or the network needs the future.
     """
     recogniser = load_recogniser(config.checkpoint)
-    decoder = recogniser.word_decoder(config.decoder)
-    if decoder is WordDecoder.joint and config.lm is None:
-        raise InputError("decoder=joint finds words, which takes a language model; give lm=FOLDER, or ctc or rnnt.")
-    head = Head.ctc if decoder is WordDecoder.ctc else Head.rnnt
-    words = None if config.lm is None else _word_search(config, recogniser, decoder)
-    spoken = SpokenTrials(recogniser, head, words)
+    spoken, identity = open_decoder(config, recogniser)
     source: Iterable[Event] = _source(config, recogniser)
-    identity = Identity(
-        _digest([recogniser.checkpoint.path]),
-        None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
-    )
     with ExitStack() as stack:
         if config.log is not None:
             source = Logged(source, stack.enter_context(new_file(Path(config.log))))
@@ -67,6 +58,24 @@ def live(config: LiveConfig) -> None:
         finally:
             told = {"frames": dict(session.repair.counts), "step": session.latency.summary()}
             print(json.dumps(told))
+
+
+def open_decoder(config: LiveConfig, recogniser: Recogniser) -> tuple[SpokenTrials, Identity]:
+    """What decodes as the settings say, and what it is.
+
+    Raises:
+        InputError: when the language model or a file of weights cannot be read, or the network needs the future.
+    """
+    decoder = recogniser.word_decoder(config.decoder)
+    if decoder is WordDecoder.joint and config.lm is None:
+        raise InputError("decoder=joint finds words, which takes a language model; give lm=FOLDER, or ctc or rnnt.")
+    head = Head.ctc if decoder is WordDecoder.ctc else Head.rnnt
+    words = None if config.lm is None else _word_search(config, recogniser, decoder)
+    identity = Identity(
+        _digest([recogniser.checkpoint.path]),
+        None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
+    )
+    return SpokenTrials(recogniser, head, words), identity
 
 
 def _word_search(config: LiveConfig, recogniser: Recogniser, decoder: WordDecoder) -> LiveWords:
@@ -96,7 +105,7 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     if kind == "log" and rest:
         return LogReplay(Path(rest))
     if kind == "redis":
-        return _normalised(open_source(config.source, config.redis), recogniser)
+        return as_trained(open_source(config.source, config.redis), recogniser)
     if kind == "replay" and rest:
         return Replay(_trials(rest, config.data, recogniser), config.speed)
     raise InputError(
@@ -105,7 +114,7 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     )
 
 
-def _normalised(raw: Iterable[Event], recogniser: Recogniser) -> Iterable[Event]:
+def as_trained(raw: Iterable[Event], recogniser: Recogniser) -> Iterable[Event]:
     """What comes from an amplifier, as the network was trained to read it; a recording is normalised as it is read."""
     network = recogniser.model.preprocessor
     if network.config.normalisation is Normalisation.none:

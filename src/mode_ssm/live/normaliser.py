@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from mode_ssm.live.events import Begin, End, Event, Floats, Frames
+from mode_ssm.live.events import Begin, End, Event, Floats, Frames, Notice
 from mode_ssm.running_scale import WINDOW, Moments, Scale, running_scale
 
 
@@ -30,6 +30,9 @@ class RunningNormaliser:
         for event in self._events:
             if isinstance(event, Frames):
                 yield event._replace(features=self._normalised(event.features))
+                continue
+            if isinstance(event, Notice):
+                yield event
                 continue
             self._remember()
             if isinstance(event, Begin) and event.session != self._session:

@@ -44,7 +44,7 @@ def test_messages_wait_for_a_server_that_was_killed(redis_process, capfd):
 
 
 def test_messages_that_no_server_took_are_counted(redis_process, capfd, monkeypatch):
-    monkeypatch.setattr("mode_ssm.live.streams.sink._CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr("mode_ssm.live.streams.background._CLOSING_SECONDS", 0.1)
     sink = RedisSink(redis_process.server, "words")
     redis_process.kill()
     for number in range(3):

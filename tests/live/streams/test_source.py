@@ -1,6 +1,7 @@
 """A source on a real server: what is lost, doubled, late or malformed, servers that go away, and blocks that begin."""
 
 import threading
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from mode_ssm.config import RedisConfig
 from mode_ssm.errors import InputError
 from mode_ssm.live.events import Begin, End, Event, Frames, Notice
+from mode_ssm.live.log import Logged, LogReplay
 from mode_ssm.live.repair import Repair
+from mode_ssm.live.streams.opening import open_sink, open_source
 from mode_ssm.live.streams.server import Server, read_stream_address
 from mode_ssm.live.streams.source import RedisSource
 from tests.live.redis_rig import FEATURES, STATES, RedisProcess
@@ -59,7 +62,8 @@ def test_frames_come_as_they_were_written(redis_process, rig):
     assert [event.time for event in found if isinstance(event, Frames)] == [1.04, 1.06, 1.10]
     assert (found[0], found[4]) == (Begin("day", "before"), Begin("day", "after", "Hi."))
     assert numbers_of(found) == [0, 1, 3]
-    assert source.sync == b'{"nsp": 32400}'
+    assert source.newest is not None
+    assert source.newest.fields[b"sync"] == b'{"nsp": 32400}'
     assert counts == {"taken": 3}
 
 
@@ -207,3 +211,17 @@ def test_a_server_that_is_not_there_is_named():
 def test_an_address_that_is_none_is_named(text, said):
     with pytest.raises(InputError, match=said):
         read_stream_address(text)
+
+
+def test_what_was_said_of_the_source_stands_in_its_log(tmp_path):
+    events = [Begin("day", "7", "Hi."), Notice(-1, "Redis is away (…); it is asked again and again"), End()]
+    with (tmp_path / "log").open("w", encoding="utf-8") as file:
+        assert list(Logged(events, file)) == events
+    assert list(LogReplay(tmp_path / "log")) == events
+
+
+def test_without_redis_py_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setattr("mode_ssm.live.streams.opening.find_spec", {}.get)
+    for opened in (partial(open_source, config=RedisConfig()), open_sink):
+        with pytest.raises(InputError, match=r"redis, which is not installed: pip install 'mode-ssm\[redis\]'"):
+            opened("redis://localhost:6379/words")

@@ -59,8 +59,10 @@ class LanguageModelServer:
 
     def answer(self) -> None:
         """Answer what is there now, or comes within a quarter of a second."""
-        patiently(self._stand, self._say)
-        for found in self._reader.read():
+        read = self._reader.read()
+        if not read:
+            patiently(self._stand, self._say)
+        for found in read:
             if isinstance(found, Entry):
                 self._answers[found.stream](found)
             else:
@@ -84,6 +86,7 @@ class LanguageModelServer:
         self._heard = False
 
     def _reset(self, _: Entry) -> None:
+        patiently(self._stand, self._say)
         self._begin()
         self._add(messages.DONE_RESETTING, messages.DONE)
 

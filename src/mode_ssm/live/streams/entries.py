@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import numpy as np
 
@@ -31,6 +32,11 @@ def read_count(sync: bytes) -> int | None:
         return None
     counts = told.values() if isinstance(told, dict) else [told]
     return next((count for count in counts if isinstance(count, int) and not isinstance(count, bool)), None)
+
+
+def written_now() -> bytes:
+    """The time as an entry's ts has it: nanoseconds of this computer's monotonic clock."""
+    return np.uint64(time.monotonic_ns()).tobytes()
 
 
 def read_seconds(ts: bytes) -> float | None:

@@ -26,7 +26,7 @@ class RedisSource:
         config: names of fields and streams.
 
     Attributes:
-        sync: what the newest frame had as sync, for messages about it.
+        newest: the entry of the frame that was given last, for messages about it.
 
     Raises:
         InputError: when no server answers, or a name is that of something else.
@@ -42,7 +42,12 @@ class RedisSource:
         self._tasks = TaskStates(config.speaking, config.session)
         self._numbers = FrameNumbers(config.sync_step)
         self._quiet, self._counted = 0, False
-        self.sync = b""
+        self.newest: Entry | None = None
+
+    @property
+    def sync(self) -> bytes:
+        """What the newest frame had as sync."""
+        return b"" if self.newest is None else self.newest.fields.get(self._field(self._config.sync), b"")
 
     def __iter__(self) -> Iterator[Event]:
         try:
@@ -93,7 +98,7 @@ class RedisSource:
             return
         if numbered.anew:
             yield from (End(), self._tasks.begun)
-        self.sync = entry.fields.get(self._field(self._config.sync), b"")
+        self.newest = entry
         seconds = read_seconds(entry.fields.get(self._field(self._config.ts), b""))
         features = read_frame(entry.fields.get(self._field(self._config.samples), b""))
         yield Frames(numbered.number, entry.id[0] / 1000 if seconds is None else seconds, features)
