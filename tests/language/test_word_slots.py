@@ -13,7 +13,7 @@ from mode_ssm.language.model import WordModel
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.word_slots import SentencePlaces
 from mode_ssm.language.word_times import WordTime
-from mode_ssm.language.word_windows import Rival, WordWindows, word_windows
+from mode_ssm.language.word_windows import LM_FACTOR, Rival, WordWindows, word_windows
 from tests.language.paths import FULL, USED, posteriors
 
 END = T15.boundary or 0
@@ -93,6 +93,6 @@ def test_rivals_are_worth_all_their_paths_and_the_words_after(word_model: WordMo
         number = word_model.words.index(rival.word)
         spelled = [spelling for word, spelling in word_model.spellings if word == number]
         heard = np.logaddexp.reduce([likelihood.get(spelling, -np.inf) for spelling in spelled])
-        expected = heard + 0.8 * word_model.sentence_score((number,)) + 0.3
+        expected = heard + LM_FACTOR * 0.8 * word_model.sentence_score((number,)) + 0.3
         assert rival.score == pytest.approx(expected, abs=1e-6)
     assert {rival.word for rival in rivals} == set(word_model.words)

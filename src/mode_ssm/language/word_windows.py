@@ -24,6 +24,9 @@ from mode_ssm.language.model import WordModel
 from mode_ssm.language.segments import Floats, Ints
 from mode_ssm.language.trie import ROOT, PrefixTree
 
+# How much more the n-gram model weighs in a window than in the search. Posteriors of neighbouring frames are not
+# independent, so the share of the acoustic side in a single word is too large (`benchmarks/confidence.py`).
+LM_FACTOR = 2.0
 KEPT = 40  # words a window, the found one among them
 _AFTER = 2  # words that follow a window and are scored with it
 
@@ -39,9 +42,10 @@ class WordWindows:
     """A lexicon, an n-gram model and the weights of a search."""
 
     def __init__(self, model: WordModel, tree: PrefixTree, settings: WordSearchConfig) -> None:
-        self._search = CTCWordSearch(model, tree, replace(settings, merge=Merge.sum), nbest=1)
+        self._weight = LM_FACTOR * settings.lm_weight
+        settings = replace(settings, merge=Merge.sum, lm_weight=self._weight)
+        self._search = CTCWordSearch(model, tree, settings, nbest=1)
         self._numbers = {word: number for number, word in enumerate(model.words)}
-        self._weight = settings.lm_weight
         self._blank, self._boundary = tree.labels.blank, int(tree.label[ROOT])
 
     def __call__(self, ctc: NDArray[np.floating], sentence: WordHypothesis) -> list[list[Rival]]:
