@@ -10,7 +10,8 @@ import mode_ssm
 SOURCE = Path(mode_ssm.__file__).parent
 # From the ground up: words, then the files of T15, then parts. A room is a file or a folder of src/mode_ssm.
 ORDER = (
-    "errors labels index config files dictionary processes memory batch settings scoring running_scale conf".split(),
+    "errors labels index config files dictionary processes memory batch settings scoring".split()
+    + "bootstrap running_scale conf".split(),
     ["t15"],
     "data models losses decoding simulation".split(),  # none imports another of this floor
     ["language"],

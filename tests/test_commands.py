@@ -98,13 +98,23 @@ def test_evaluate_writes_what_it_prints(trained, root, tmp_path, capsys, decoder
     assert set(summary["per_by_session"]) == set(SESSIONS[1:])
     assert set(summary["per_by_corpus"]) == {"Harvard", "not listed"}
     assert summary["trials_unseen_sentences"] == 6
-    assert f"{100 * summary['per']:.2f}" in capsys.readouterr().out
+    assert sum(summary["per_by_session_trials"].values()) == sum(summary["per_by_corpus_trials"].values()) == 6
+    kinds = [summary[kind] for kind in ("substitutions", "deletions", "insertions")]
+    assert sum(kinds) == summary["edits"]
+    low, high = summary["per_interval"]
+    printed = capsys.readouterr().out
+    assert f"{100 * summary['per']:.2f} │ {100 * low:.2f}-{100 * high:.2f} │      6" in printed
+    assert f"{kinds[0]:,} substitutions, {kinds[1]:,} deletions, {kinds[2]:,} insertions." in printed
     with (tmp_path / "out" / "hypotheses.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["edits"]) for row in rows) == summary["edits"]
+    rates = [int(row["edits"]) / len(row["phonemes"].split()) for row in rows]
+    assert min(rates) <= low <= summary["per"] <= high <= max(rates)
     scored = ["score", str(tmp_path / "out" / "hypotheses.csv"), "--reference", "phonemes"]
     assert status([*scored, "--hypothesis", "predicted_phonemes"]) == 0
-    assert json.loads(capsys.readouterr().out)["error_rate"] == pytest.approx(summary["per"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["error_rate"] == pytest.approx(summary["per"])
+    assert result["error_rate_interval"] == pytest.approx(summary["per_interval"])
 
 
 def test_training_sentences_are_told_from_others(trained, root, tmp_path):

@@ -43,6 +43,9 @@ def test_rates_by_hand() -> None:
     summary = summarise(results, [sentence_hash("ah bee")], corpora, ["ah", "ab", "awe"])
     assert summary["wer"] == pytest.approx(2 / 6)
     assert summary["oracle_wer"] == pytest.approx(2 / 6)
+    assert (summary["substitutions"], summary["deletions"], summary["insertions"]) == (0, 2, 0)
+    assert summary["wer_interval"] == pytest.approx([0.0, 1.0])  # the same right trial, or the same lost one, thrice
+    assert summary["wer_by_session_trials"] == {SESSION: 2, "t15.2023.08.18": 1}
     assert summary["oov_rate"] == pytest.approx(3 / 6)
     assert summary["oov_words"] == {"bee": 3}
     assert summary["per"] == pytest.approx((2 + 2 + 4) / 12)
@@ -83,9 +86,14 @@ def test_decode_writes_what_it_prints(
     out = Path(decode_config.output_dir or "")
     summary = json.loads((out / "decode.json").read_text())
     assert (summary["trials"], summary["decoder"]) == (6, decoder.value)
-    assert f"{100 * summary['wer']:.2f}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{100 * summary['wer']:.2f}" in printed
+    assert f"{summary['word_edits']} edits in {summary['reference_words']} words: " in printed
     scored = score(out / "hypotheses.csv", reference="sentence", hypothesis="words", unit="word")
     assert scored["error_rate"] == pytest.approx(summary["wer"])
+    assert scored["error_rate_interval"] == pytest.approx(summary["wer_interval"])
+    for kind in ("substitutions", "deletions", "insertions"):
+        assert scored[kind] == summary[kind]
     scored = score(out / "hypotheses.csv", reference="phonemes", hypothesis="predicted_phonemes", unit="phoneme")
     assert scored["error_rate"] == pytest.approx(summary["per"])
     nbest = [json.loads(line) for line in (out / "nbest.jsonl").read_text().splitlines()]

@@ -6,17 +6,13 @@ A checkpoint rebuilds its own model; only the data root and what to decode are a
 import csv
 import io
 import json
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
 from mode_ssm.batch import TrialKey
 from mode_ssm.commands.corpora import Corpora, read_corpora
+from mode_ssm.commands.rate_table import grouped, kinds_of, print_rates, rate_of, rate_row, rate_rows, rates_by
 from mode_ssm.config import Decoder, EvaluateConfig
 from mode_ssm.data import LeftOut
 from mode_ssm.files import check_writable, replace_texts
@@ -105,38 +101,30 @@ def summarise(
         "left_out": decoded.left_out.counts(),
         "reference_phonemes": pooled.reference_length,
         "edits": pooled.edits,
-        "per": pooled.rate,
-        "per_seen_sentences": total(seen).rate if seen else None,
-        "per_unseen_sentences": total(unseen).rate if unseen else None,
+        **kinds_of(pooled),
+        **rate_of("per", [r.errors for r in results]),
+        **rate_of("per_seen_sentences", seen),
+        **rate_of("per_unseen_sentences", unseen),
         "trials_seen_sentences": len(seen),
         "trials_unseen_sentences": len(unseen),
-        "per_by_session": _rates(results, lambda r: r.key.session),
+        **rates_by("per_by_session", grouped((r.key.session, r.errors) for r in results)),
     }
     if corpora is not None:
-        summary["per_by_corpus"] = _rates(results, lambda r: corpora.of(r.key.session, r.key.block))
+        groups = grouped((corpora.of(r.key.session, r.key.block), r.errors) for r in results)
+        summary |= rates_by("per_by_corpus", groups)
     return summary
-
-
-def _rates(results: list[Result], group_of: Callable[[Result], str]) -> dict[str, float]:
-    groups: dict[str, ErrorRate] = defaultdict(ErrorRate)
-    for result in results:
-        groups[group_of(result)] += result.errors
-    return {name: errors.rate for name, errors in sorted(groups.items())}
 
 
 def print_summary(summary: dict[str, Any], decoded: Decoded) -> None:
     """The table that a person reads, and below it what its rates do not cover."""
     title = f"Phoneme error rate, {summary['split']}, {summary['decoder']}, {summary['trials']} trials"
-    table = Table("", "PER (%)", title=title)
-    table.columns[1].justify = "right"
-    rows = [("all trials", summary["per"])]
+    rows = [rate_row(summary, "all trials", "per", summary["trials"])]
     for kind in ("unseen", "seen"):
-        rows.append((f"sentences {kind} in training", summary[f"per_{kind}_sentences"]))
+        name = f"{kind}_sentences"
+        rows.append(rate_row(summary, f"sentences {kind} in training", f"per_{name}", summary[f"trials_{name}"]))
     for group in ("session", "corpus"):
-        rows += list(summary.get(f"per_by_{group}", {}).items())
-    for name, rate in rows:
-        table.add_row(name, "no trials" if rate is None else f"{100 * rate:.2f}")
-    Console().print(table)
+        rows += rate_rows(summary, "", f"per_by_{group}")
+    print_rates(title, rows, summary, summary["edits"], f"{summary['reference_phonemes']:,} phonemes")
     for sentence in decoded.left_out.denominator(summary["trials"]):
         print(sentence)
 

@@ -7,9 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from mode_ssm.commands.rate_table import kinds_of, print_rates, rate_of, rate_row
 from mode_ssm.commands.word_results import write_decoded
 from mode_ssm.config import DecodeConfig, TuneConfig
 from mode_ssm.data import spread
@@ -126,12 +124,14 @@ def rates(results: Sequence[Heard], words: WordModel) -> dict[str, Any]:
     counts: dict[str, Any] = {"trials": len(results), "trials_labelled": len(labelled)}
     if not labelled:
         return counts
-    pooled = total(errors_of(heard, words) for heard in labelled)
+    errors = [errors_of(heard, words) for heard in labelled]
+    pooled = total(errors)
     known = set(words.words)
     said = [word for heard in labelled for word in words_said(heard.line)]
     return counts | {
-        "wer": pooled.rate,
+        **rate_of("wer", errors),
         "word_edits": pooled.edits,
+        **kinds_of(pooled),
         "reference_words": pooled.reference_length,
         "oracle_wer": total(oracle_errors_of(heard, words) for heard in labelled).rate,
         "oov_rate": sum(word not in known for word in said) / max(len(said), 1),
@@ -139,12 +139,12 @@ def rates(results: Sequence[Heard], words: WordModel) -> dict[str, Any]:
 
 
 def _print_rates(summary: dict[str, Any], title: str) -> None:
-    table = Table("", "%", title=title)
-    table.columns[1].justify = "right"
-    table.add_row("word error rate", f"{100 * summary['wer']:.2f}")
-    table.add_row("of the best of the n-best (oracle)", f"{100 * summary['oracle_wer']:.2f}")
-    table.add_row("words outside the lexicon (OOV)", f"{100 * summary['oov_rate']:.2f}")
-    Console().print(table)
+    rows = [
+        rate_row(summary, "word error rate", "wer", summary["trials_labelled"]),
+        rate_row(summary, "of the best of the n-best (oracle)", "oracle_wer"),
+        rate_row(summary, "words outside the lexicon (OOV)", "oov_rate"),
+    ]
+    print_rates(title, rows, summary, summary["word_edits"], f"{summary['reference_words']:,} words")
 
 
 def write_found(folder: Path, summary: dict[str, Any], results: Sequence[Heard], words: WordModel) -> None:

@@ -4,7 +4,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from mode_ssm.bootstrap import error_interval
 from mode_ssm.commands.phoneme_texts import PhonemeReader
+from mode_ssm.commands.rate_table import kinds_of
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15, Labels, read_labels
 from mode_ssm.scoring import ErrorRate, edit_counts, normalise_sentence, total, word_errors
@@ -36,6 +38,7 @@ def score(path: str | Path, *, reference: str, hypothesis: str, unit: str, label
     pooled = total(errors)
     if pooled.reference_length == 0:
         raise InputError(f"Column '{reference}' of {path} holds no {unit}, so there is nothing to divide by.")
+    interval = error_interval(errors)
     return {
         "unit": unit,
         "rows": len(pairs),
@@ -43,11 +46,10 @@ def score(path: str | Path, *, reference: str, hypothesis: str, unit: str, label
         "normalised": normalised,
         "reference_length": pooled.reference_length,
         "edits": pooled.edits,
-        "substitutions": pooled.substitutions,
-        "deletions": pooled.deletions,
-        "insertions": pooled.insertions,
+        **kinds_of(pooled),
         "error_rate": pooled.rate,
         "error_rate_percent": round(100 * pooled.rate, 2),
+        "error_rate_interval": None if interval is None else list(interval),
     }
 
 

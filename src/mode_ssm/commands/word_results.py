@@ -3,16 +3,14 @@
 import csv
 import io
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
 from mode_ssm.batch import TrialKey
 from mode_ssm.commands.corpora import Corpora
+from mode_ssm.commands.rate_table import grouped, kinds_of, print_rates, rate_of, rate_row, rate_rows, rates_by
 from mode_ssm.data import denominator
 from mode_ssm.files import replace_texts
 from mode_ssm.labels import Labels
@@ -84,8 +82,11 @@ def summarise(
     if not labelled:
         return summary
     known = set(seen_hashes)
-    groups = _group(labelled, lambda f: "seen" if sentence_hash(f.trial.sentence or "") in known else "unseen")
-    pooled = total(map(word_errors_of, labelled))
+    errors = [(found.trial, word_errors_of(found)) for found in labelled]
+    groups = grouped(
+        ("seen" if sentence_hash(trial.sentence or "") in known else "unseen", one) for trial, one in errors
+    )
+    pooled = total(one for _, one in errors)
     missing = missing_words(labelled, lexicon)
     phonemes = total(edit_counts(f.trial.labels, best(f).labels) for f in results if f.trial.labels)
     summary |= {
@@ -94,19 +95,23 @@ def summarise(
             [found.trial.lost for found in labelled if found.trial.lost],
             ["no words that were said"] * (len(results) - len(labelled)),
         ),
-        "wer": pooled.rate,
+        **rate_of("wer", [one for _, one in errors]),
         "word_edits": pooled.edits,
+        **kinds_of(pooled),
         "reference_words": pooled.reference_length,
         "oracle_wer": total(map(oracle_errors_of, labelled)).rate,
         "oov_rate": missing.total() / max(pooled.reference_length, 1),
         "oov_words": dict(sorted(missing.items())),
         "per": phonemes.rate if phonemes.reference_length else None,
-        "wer_unseen_sentences": groups.get("unseen"),
-        "wer_seen_sentences": groups.get("seen"),
-        "wer_by_session": _group(labelled, lambda f: f.trial.key.session),
+        **rate_of("wer_unseen_sentences", groups.get("unseen", [])),
+        **rate_of("wer_seen_sentences", groups.get("seen", [])),
+        "trials_unseen_sentences": len(groups.get("unseen", [])),
+        "trials_seen_sentences": len(groups.get("seen", [])),
+        **rates_by("wer_by_session", grouped((trial.key.session, one) for trial, one in errors)),
     }
     if corpora is not None:
-        summary["wer_by_corpus"] = _group(labelled, lambda f: corpora.of(f.trial.key.session, f.trial.key.block))
+        by_corpus = grouped((corpora.of(trial.key.session, trial.key.block), one) for trial, one in errors)
+        summary |= rates_by("wer_by_corpus", by_corpus)
     return summary
 
 
@@ -117,31 +122,21 @@ def missing_words(labelled: Iterable[Found], lexicon: Iterable[str]) -> Counter[
     return Counter(word for word in said if word not in known)
 
 
-def _group(results: Sequence[Found], name_of: Callable[[Found], str]) -> dict[str, float]:
-    errors: dict[str, ErrorRate] = defaultdict(ErrorRate)
-    for found in results:
-        errors[name_of(found)] += word_errors_of(found)
-    return {name: pooled.rate for name, pooled in sorted(errors.items())}
-
-
 def print_summary(summary: dict[str, Any], title: str) -> None:
     """The table that a person reads."""
-    table = Table("", "%", title=f"{title}, {summary['trials']} trials")
-    table.columns[1].justify = "right"
-    rows: list[tuple[str, float | None]] = [
-        ("word error rate", summary["wer"]),
-        *([("before rescoring", before)] if (before := summary.get("wer_before_rescoring")) is not None else []),
-        ("of sentences unseen in training", summary["wer_unseen_sentences"]),
-        ("of sentences seen in training", summary["wer_seen_sentences"]),
-        ("of the best of the n-best (oracle)", summary["oracle_wer"]),
-        ("words outside the lexicon (OOV)", summary["oov_rate"]),
-        ("phoneme error rate", summary["per"]),
-    ]
+    rows = [rate_row(summary, "word error rate", "wer", summary["trials_labelled"])]
+    if "wer_before_rescoring" in summary:
+        rows.append(rate_row(summary, "before rescoring", "wer_before_rescoring"))
+    for kind in ("unseen", "seen"):
+        name = f"{kind}_sentences"
+        rows.append(rate_row(summary, f"of sentences {kind} in training", f"wer_{name}", summary[f"trials_{name}"]))
+    rows.append(rate_row(summary, "of the best of the n-best (oracle)", "oracle_wer"))
+    rows.append(rate_row(summary, "words outside the lexicon (OOV)", "oov_rate"))
+    rows.append(rate_row(summary, "phoneme error rate", "per"))
     for group in ("session", "corpus"):
-        rows += [(f"word error rate, {name}", rate) for name, rate in summary.get(f"wer_by_{group}", {}).items()]
-    for name, rate in rows:
-        table.add_row(name, "no trials" if rate is None else f"{100 * rate:.2f}")
-    Console().print(table)
+        rows += rate_rows(summary, "word error rate, ", f"wer_by_{group}")
+    words = f"{summary['reference_words']:,} words"
+    print_rates(f"{title}, {summary['trials']} trials", rows, summary, summary["word_edits"], words)
     for sentence in summary["not_decoded"]:
         print(sentence)
 

@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mode_ssm.bootstrap import RESAMPLES, resampled
 from mode_ssm.report.decoded_runs import DecodedRun, DecodedSplit
 from mode_ssm.report.page import Block, Note, Table
 from mode_ssm.report.records import Floats
 from mode_ssm.training.terms import TERMS
 
-RESAMPLES = 2000
-SEED = 0
 PAIRED = (
     "Each run's best checkpoint decodes the same trials greedily and is compared with the first run trial by trial, "
     "which tells smaller differences from chance than two error rates do. In brackets: the middle 95 % of the "
@@ -32,16 +31,14 @@ class Difference(NamedTuple):
 
 
 def paired_difference(before: Floats, after: Floats, said: Floats) -> Difference:
-    """Bootstrap over trials (Bisani and Ney 2004, Bootstrap estimates for confidence intervals in ASR).
+    """Of two runs on the same trials, drawn together.
 
     Args:
         before, after: (N,) edits of two runs on the same trials; said: (N,) reference phonemes.
     """
     difference = after - before
-    draws = np.random.default_rng(SEED).multinomial(len(said), np.full(len(said), 1 / len(said)), size=RESAMPLES)
-    rates = 100 * (draws @ difference) / np.maximum(draws @ said, 1)
-    low, high = np.percentile(rates, [2.5, 97.5])
-    return Difference(float(100 * difference.sum() / max(said.sum(), 1)), float(low), float(high))
+    low, high = resampled(difference, said)
+    return Difference(float(100 * difference.sum() / max(said.sum(), 1)), 100 * low, 100 * high)
 
 
 def paired_blocks(runs: Sequence[DecodedRun]) -> list[Block]:

@@ -115,7 +115,7 @@ def _intro(folder: DecodedFolder, config: ReportConfig) -> str:
     return f"What mode-ssm decode wrote in {folder.path}, the {which}, on {made}."
 
 
-_HEADER = ("folder", "decoder", "written", "trials", "words", "word errors", "word error rate (%)")
+_HEADER = ("folder", "decoder", "written", "trials", "words", "word errors", "word error rate (%)", "95 %")
 
 
 def _row(folder: DecodedFolder) -> tuple[str, ...]:
@@ -123,8 +123,11 @@ def _row(folder: DecodedFolder) -> tuple[str, ...]:
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(folder.written))
     first = (folder.path.name, str(summary.get("decoder") or ""), made, f"{summary.get('trials', 0):,}")
     if summary.get("wer") is None:
-        return *first, "", "", "no labels"
-    return *first, f"{summary['reference_words']:,}", f"{summary['word_edits']:,}", f"{100 * summary['wer']:.2f}"
+        return *first, "", "", "no labels", ""
+    interval = summary.get("wer_interval")  # older files have none
+    spread = "" if interval is None else f"{100 * interval[0]:.2f}-{100 * interval[1]:.2f}"
+    counts = f"{summary['reference_words']:,}", f"{summary['word_edits']:,}"
+    return *first, *counts, f"{100 * summary['wer']:.2f}", spread
 
 
 def _words(folder: DecodedFolder, most: int) -> Words:
