@@ -21,7 +21,7 @@ def read_frame(samples: bytes) -> Floats:
 
 
 def read_count(sync: bytes) -> int | None:
-    """The first whole number of a JSON object, or the JSON itself where it is one; None where there is none.
+    """The first whole number of a JSON object, or the JSON itself where it is one; None where there is none of 64 bits.
 
     >>> read_count(b'{"nsp": 1800}'), read_count(b"7"), read_count(b"{}"), read_count(b"?")
     (1800, 7, None, None)
@@ -31,7 +31,8 @@ def read_count(sync: bytes) -> int | None:
     except (ValueError, RecursionError):
         return None
     counts = told.values() if isinstance(told, dict) else [told]
-    return next((count for count in counts if isinstance(count, int) and not isinstance(count, bool)), None)
+    whole = (count for count in counts if isinstance(count, int) and not isinstance(count, bool))
+    return next((count for count in whole if abs(count) < 2**63), None)
 
 
 def written_now() -> bytes:
