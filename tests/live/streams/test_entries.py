@@ -11,7 +11,9 @@ from mode_ssm.live.lm_server.parameters import Parameters
 from mode_ssm.live.streams.entries import read_count, read_frame, read_seconds, written_now
 from mode_ssm.live.streams.tasks import TaskStates
 
-FIELDS = st.dictionaries(st.binary(max_size=12) | st.sampled_from([b"state", b"trial", b"beam", b"nbest"]), st.binary())
+NAMES = st.binary(max_size=12) | st.sampled_from([b"state", b"trial", b"beam", b"nbest"])
+FIELDS = st.dictionaries(NAMES, st.binary() | st.sampled_from([b"go", b"3", b"0.5"]))
+JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers(), st.lists)
 
 
 @given(st.lists(st.floats(width=32), max_size=20))
@@ -29,10 +31,7 @@ def test_the_first_count_is_read(counts):
     assert read_count(json.dumps(counts).encode()) == next(iter(counts.values()))
 
 
-@given(
-    st.binary(max_size=30)
-    | st.recursive(st.none() | st.booleans() | st.floats(), st.lists).map(json.dumps).map(str.encode)
-)
+@given(st.binary(max_size=30) | JSON.map(json.dumps).map(str.encode))
 def test_any_bytes_are_a_count_or_none(raw):
     count = read_count(raw)
     assert count is None or abs(count) < 2**63

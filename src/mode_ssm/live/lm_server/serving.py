@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from mode_ssm.config import WordSearchConfig
-from mode_ssm.language.commitment import CommittingStream
-from mode_ssm.language.ctc_search import CTCWordSearch, LogProbs
+from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.trie import build_tree
 from mode_ssm.live.lm_server import messages
@@ -79,10 +80,9 @@ class LanguageModelServer:
     def _begin(self) -> None:
         """Start a sentence."""
         settings = self._parameters.settings(self._settings)
-        search = CTCWordSearch(self._model, self._tree, settings, self._parameters.nbest)
         self._scale = self._parameters.acoustic_scale
-        self._sentence: CommittingStream[LogProbs] = CommittingStream(search)
-        self._words: tuple[str, ...] = ()
+        self._sentence = CTCWordSearch(self._model, self._tree, settings, self._parameters.nbest).begin()
+        self._words: list[str] = []
         self._heard = False
 
     def _reset(self, _: Entry) -> None:
@@ -104,13 +104,19 @@ class LanguageModelServer:
         if said is not None:
             self._say(said)
         if len(logits):
-            words = self._sentence.step(logits)
-            self._words, self._heard = words.committed + words.open, True
+            self._sentence.step([logits])
+            self._words, self._heard = self._best(), True
         self._add(messages.PARTIAL, messages.partial_answer(self._words))
+
+    def _best(self) -> list[str]:
+        """The words that have ended in the best hypothesis."""
+        best = int(np.argmax(self._sentence.scores))
+        words, _ = self._sentence.trace.ended(self._sentence.traces[[best]], known=0)
+        return [self._model.words[word] for word in words[:, 0]]
 
     def _finish(self, _: Entry) -> None:
         context = patiently(lambda: cast(bytes | None, self._client.get(messages.CONTEXT)), self._say) or b""
-        found = self._sentence.end() if self._heard else []
+        found = self._sentence.end()[0] if self._heard else []
         said = messages.final_answer(found, self._scale, context.decode(errors="replace").strip())
         self._add(messages.FINAL, said)
         self._add(messages.DONE_FINALIZING, messages.DONE)
