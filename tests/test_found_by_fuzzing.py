@@ -94,7 +94,12 @@ FOUND: list[tuple[str, bytes, Callable[[Path], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "read", "sentence"), FOUND, ids=lambda value: str(value)[:40])
+def name_of(value: object) -> str:
+    """The same in every process that runs tests, as the address of a function is not."""
+    return value.__name__ if callable(value) else str(value)[:40]
+
+
+@pytest.mark.parametrize(("name", "content", "read", "sentence"), FOUND, ids=name_of)
 def test_what_was_found_is_told(tmp_path: Path, name: str, content: bytes, read, sentence: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
