@@ -12,6 +12,7 @@ from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Position
 from mode_ssm.recognition.network import not_read
 from mode_ssm.training.balance import balances
+from mode_ssm.training.history import LogLine
 from mode_ssm.training.run_folder import RunFolder, read_metrics
 from mode_ssm.training.splits import Splits
 from mode_ssm.training.terms import Term
@@ -163,8 +164,8 @@ def epoch_summary(
     return " | ".join([*parts, f"skipped {position.skipped}"])
 
 
-def outcome(folder: RunFolder, data_root: str, terms: Sequence[Term]) -> Iterator[str]:
-    """What came of a run that is through: error rates of the best checkpoint, the files, and what to do next."""
+def best_validation(folder: RunFolder, terms: Sequence[Term]) -> tuple[LogLine, dict[str, float]] | None:
+    """The record that the best checkpoint of the last stage with error rates was kept for, and these by head."""
     heads = [term.name for term in terms if term.validated]
     found = [
         (record, rates)
@@ -172,15 +173,21 @@ def outcome(folder: RunFolder, data_root: str, terms: Sequence[Term]) -> Iterato
         if record["kind"] == "validation"
         and (rates := {head: rate for head in heads if (rate := record.get(f"per_{head}")) is not None})
     ]
-    decoder = heads[0] if heads else ""
+    of_stage = [(record, rates) for record, rates in found if record["stage"] == found[-1][0]["stage"]]
+    return min(reversed(of_stage), key=lambda pair: sum(pair[1].values()) / len(pair[1])) if of_stage else None
+
+
+def outcome(folder: RunFolder, data_root: str, terms: Sequence[Term]) -> Iterator[str]:
+    """What came of a run that is through: error rates of the best checkpoint, the files, and what to do next."""
+    heads = [term.name for term in terms if term.validated]
+    decoder, found = heads[0] if heads else "", best_validation(folder, terms)
     if found:
-        of_stage = [(record, rates) for record, rates in found if record["stage"] == found[-1][0]["stage"]]
-        best, rates = min(reversed(of_stage), key=lambda pair: sum(pair[1].values()) / len(pair[1]))
+        best, rates = found
         decoder = min(rates, key=lambda head: rates[head])
         of = f" of {best['trials']:,} trials with {best['labels']:,} labels" if best.get("trials") else ""
         said = ", ".join(f"{head} {100 * rate:.2f} %" for head, rate in rates.items())
         yield f"Best of stage {best['stage']}, after its epoch {best['epoch'] + 1}: val PER {said}{of}"
-    yield f"Checkpoint {folder.best}, picture {folder.path / 'training.png'}"
+    yield f"Checkpoint {folder.best}, picture {folder.path / 'training.png'}, card {folder.path / 'card.md'}"
     run = shlex.quote(str(folder.path))
     if decoder:
         yield f"Next: mode-ssm report {run}"

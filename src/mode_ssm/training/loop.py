@@ -23,6 +23,7 @@ from mode_ssm.files import put_also
 from mode_ssm.memory import keep_freed_memory
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Checkpoint, Position, load_optimizer, save_checkpoint, sentence_hashes
+from mode_ssm.training.card import write_card
 from mode_ssm.training.devices import any_process, gather_lines, peak_memory_mb, start_fabric
 from mode_ssm.training.display import Display, epoch_summary, introduction, outcome
 from mode_ssm.training.inherited import Inherited, inherit
@@ -133,6 +134,7 @@ class Trainer:
         if self.is_main:
             with self.folder.writing():
                 draw_run(self.folder.path, self.terms)
+            write_card(self.folder, self.config, self.splits, self.model, self.position, self.terms)
             for sentence in outcome(self.folder, self.config.data.data_root, self.terms):
                 self.display.say(sentence)
         return self.folder.path
