@@ -66,6 +66,7 @@ def test_a_run_folder_holds_what_it_says(trained):
         "config.yaml",
         "metrics.jsonl",
         "training.png",
+        "card.md",
         "checkpoints/last.safetensors",
         "checkpoints/best.safetensors",
     ):
