@@ -655,6 +655,18 @@ class RedisConfig:
     session: str | None = setting(None, "the day of the network to decode as; null = one that it does not know")
 
 
+@dataclass
+class ListenConfig:
+    """How the network finds by itself when someone speaks."""
+
+    onset_labels: float = setting(1.2, "that must have been heard for speech to begin, in expectation", low=0.01)
+    onset_seconds: float = setting(1.0, "within which they must have been heard", low=0.02)
+    before_seconds: float = setting(1.5, "before that moment which are decoded too", low=0.02)
+    end_seconds: float = setting(1.0, "without a label, after which speech has ended", low=0.02)
+    end_evidence: float = setting(0.3, "probability of a label in a frame that keeps speech going", low=0, high=1)
+    forget_seconds: float = setting(4.0, "of rest, after which the encoder forgets what it heard", low=0.1)
+
+
 @dataclass(kw_only=True)
 class LiveConfig:
     """`mode-ssm live`: decode features as they come."""
@@ -676,6 +688,8 @@ class LiveConfig:
     commit_seconds: float | None = setting(
         1.0, "or once the best sentence has had it so long after its end; null = never for its age", low=0
     )
+    listen: bool = setting(False, "find by itself when someone speaks; false = the source says when")
+    listening: ListenConfig = field(default_factory=ListenConfig)  # for listen=true
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(None, "as for decode", path=True)
     data: DataConfig = field(default_factory=RunDataConfig)  # replay

@@ -22,6 +22,7 @@ from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_weights
 from mode_ssm.language.word_graph import word_graph
 from mode_ssm.live.events import Event
+from mode_ssm.live.listening import ContinuousSpeech
 from mode_ssm.live.log import Logged, LogReplay
 from mode_ssm.live.normaliser import RunningNormaliser
 from mode_ssm.live.replay import Replay
@@ -29,7 +30,6 @@ from mode_ssm.live.session import Identity, LiveSession
 from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
 from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials
 from mode_ssm.live.streams.opening import open_sink, open_source
-from mode_ssm.models.model import encoder_frame_ms
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import transducer_callables
 from mode_ssm.running_scale import Scale
@@ -75,6 +75,8 @@ def open_decoder(config: LiveConfig, recogniser: Recogniser) -> tuple[SpokenTria
         _digest([recogniser.checkpoint.path]),
         None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
     )
+    if config.listen:
+        return ContinuousSpeech(recogniser, head, words, config.listening), identity
     return SpokenTrials(recogniser, head, words), identity
 
 
@@ -86,7 +88,7 @@ def _word_search(config: LiveConfig, recogniser: Recogniser, decoder: WordDecode
     checkpoint = recogniser.checkpoint
     settings = choose_weights(config.weights, config.search, checkpoint.path, decoder, str(config.lm))
     model = load_words(str(config.lm), checkpoint.labels, settings)
-    share, lag = config.commit_share, lag_frames(config.commit_seconds, encoder_frame_ms(checkpoint.config))
+    share, lag = config.commit_share, lag_frames(config.commit_seconds, recogniser.frame_ms)
     if decoder is WordDecoder.ctc:
         ctc = CTCWordSearch(model, build_tree(model), settings, nbest=1)
         return LiveWords(lambda: CommittingStream(ctc, share, lag), lambda heard: heard.ctc)

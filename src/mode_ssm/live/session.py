@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from mode_ssm.live.events import Begin, End, Event, Frames, Notice
+from mode_ssm.live.events import Begin, Event, Frames, Notice
 from mode_ssm.live.latency import Latency
 from mode_ssm.live.repair import Repair
 from mode_ssm.live.sinks import Signal, Sink
-from mode_ssm.live.spoken import SpokenTrials
+from mode_ssm.live.spoken import Said, SpokenTrials, Told
 
 
 class Identity(NamedTuple):
@@ -53,31 +53,35 @@ class LiveSession:
             return self._hear(event)
         if isinstance(event, Notice):
             self._tell("notice", text=event.text)
-        elif isinstance(event, Begin):
-            self._spoken.begin(event.session)
-            self._tell("begin", session=event.session, trial=event.trial, sentence=event.sentence)
-        elif isinstance(event, End):
-            words = self._spoken.end()
-            self._tell("end", words=None if words is None else list(words))
+        else:
+            self._tell_all(self._spoken.begin(event) if isinstance(event, Begin) else self._spoken.end())
         return False
 
     def _hear(self, frames: Frames) -> bool:
         self._frame, self._time = frames.first + len(frames.features) - 1, frames.time
-        heard = self._spoken.extend(frames.features)
-        if heard is None:
+        step = self._spoken.extend(frames.features)
+        if step is None:
             return False
-        words = heard.words
-        self._tell(
-            "words",
-            phonemes=list(heard.phonemes),
-            committed=None if words is None else list(words.committed),
-            open=None if words is None else list(words.open),
-            ms=round(self._spent, 2),
-        )
-        signal = Signal(frames.features[-1], None if heard.posteriors is None else heard.posteriors[-1])
+        self._tell_all(step.told)
+        signal = Signal(frames.features[-1], step.posteriors)
         for sink in self._sinks:
             sink.show(signal)
         return True
+
+    def _tell_all(self, several: Iterable[Told]) -> None:
+        for told in several:
+            if isinstance(told, Begin):
+                self._tell("begin", session=told.session, trial=told.trial, sentence=told.sentence)
+            elif isinstance(told, Said):
+                self._tell("end", words=None if told.words is None else list(told.words))
+            else:
+                self._tell(
+                    "words",
+                    phonemes=list(told.phonemes),
+                    committed=None if told.words is None else list(told.words.committed),
+                    open=None if told.words is None else list(told.words.open),
+                    ms=round(self._spent, 2),
+                )
 
     def _tell(self, kind: str, **what: Any) -> None:
         frame = {"type": kind, "frame": self._frame, "time": round(self._time, 4)}

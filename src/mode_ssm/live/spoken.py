@@ -9,7 +9,7 @@ from torch import Tensor
 from mode_ssm.config import Decoder as Head
 from mode_ssm.decoding.greedy import CTCStream, GreedyStream, TransducerStream
 from mode_ssm.language.commitment import CommittingStream, SpokenWords
-from mode_ssm.live.events import Floats
+from mode_ssm.live.events import Begin, Floats
 from mode_ssm.recognition.network import Recogniser
 from mode_ssm.recognition.searches import SearchOptions, transducer_callables
 from mode_ssm.recognition.stream import EncoderStream
@@ -30,15 +30,30 @@ class LiveWords(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """After a piece that completed encoder frames."""
+    """New of a trial, after a piece that completed encoder frames."""
 
-    phonemes: tuple[str, ...]  # new ones, of the head that decodes
+    phonemes: tuple[str, ...]  # of the head that decodes
     words: SpokenWords | None  # None without a language model
-    posteriors: Floats | None  # (s, V) log-probabilities of the CTC head, where it was trained
+
+
+class Said(NamedTuple):
+    """The end of a trial."""
+
+    words: tuple[str, ...] | None  # of the best sentence; None without a language model
+
+
+Told = Begin | Heard | Said
+
+
+class Step(NamedTuple):
+    """Of the encoder, and what there is to tell after it."""
+
+    told: list[Told]
+    posteriors: Floats | None  # (V,) log-probabilities of the CTC head for its last frame, where it was trained
 
 
 class SpokenTrials:
-    """Trials on their way from features to words, one after another.
+    """Trials on their way from features to words, one after another, as their source begins and ends them.
 
     Args:
         recogniser: a causal network as it was trained.
@@ -52,26 +67,52 @@ class SpokenTrials:
     def __init__(self, recogniser: Recogniser, head: Head, words: LiveWords | None) -> None:
         self._recogniser, self._head, self._word_search = recogniser, head, words
         self._encoder = EncoderStream(recogniser.model)
-        self.begin(None)
+        self._start_search()
 
-    def begin(self, session: str | None) -> None:
+    def begin(self, event: Begin) -> list[Told]:
         """Start a trial of a session, or of a day that the network does not know."""
-        known = self._recogniser.checkpoint.sessions
-        self._encoder.start(known.index(session) if session in known else -1)
-        self._phonemes = self._search()
-        self._words = None if self._word_search is None else self._word_search.begin()
+        self._start_encoder(event.session)
+        self._start_search()
+        return [event]
 
     @torch.inference_mode()
-    def extend(self, features: Floats) -> Heard | None:
+    def extend(self, features: Floats) -> Step | None:
         """Take (t, C) frames; None where they complete no encoder frame."""
         frames = self._encoder.extend(torch.from_numpy(features))
         if not len(frames):
             return None
-        heard = self._heads(frames)
+        outputs = self._heads(frames)
+        return Step(self._take(outputs), None if outputs.ctc is None else outputs.ctc[-1])
+
+    def end(self) -> list[Told]:
+        """The trial is over."""
+        return [self._said()]
+
+    def _take(self, outputs: HeadOutputs) -> list[Told]:
+        return [self._heard(outputs)]
+
+    def _start_encoder(self, session: str | None) -> None:
+        known = self._recogniser.checkpoint.sessions
+        self._encoder.start(known.index(session) if session in known else -1)
+
+    def _start_search(self) -> None:
+        self._phonemes = self._search()
+        self._words = None if self._word_search is None else self._word_search.begin()
+
+    def _heard(self, outputs: HeadOutputs) -> Heard:
         words = None
         if self._word_search is not None and self._words is not None:
-            words = self._words.step(self._word_search.piece(heard))
-        return Heard(self._emitted(heard), words, heard.ctc)
+            words = self._words.step(self._word_search.piece(outputs))
+        seen = torch.from_numpy(outputs.ctc) if self._head is Head.ctc else outputs.transducer
+        assert seen is not None, "the head that decodes is trained"
+        symbols = self._recogniser.checkpoint.labels.symbols
+        return Heard(tuple(symbols[emission.label] for emission in self._phonemes.extend(seen)), words)
+
+    def _said(self) -> Said:
+        if self._words is None:
+            return Said(None)
+        found = self._words.end()
+        return Said(found[0].words if found else ())
 
     def _heads(self, frames: Tensor) -> HeadOutputs:
         model, trained = self._recogniser.model, self._recogniser.heads
@@ -79,19 +120,6 @@ class SpokenTrials:
             model.ctc_log_probs(frames).float().cpu().numpy() if Head.ctc in trained else None,
             model.transducer.joiner.encoder_projection(frames) if self._head is Head.rnnt else None,
         )
-
-    def _emitted(self, heard: HeadOutputs) -> tuple[str, ...]:
-        seen = torch.from_numpy(heard.ctc) if self._head is Head.ctc else heard.transducer
-        assert seen is not None
-        symbols = self._recogniser.checkpoint.labels.symbols
-        return tuple(symbols[emission.label] for emission in self._phonemes.extend(seen))
-
-    def end(self) -> tuple[str, ...] | None:
-        """The words of the best sentence; None without a language model."""
-        if self._words is None:
-            return None
-        found = self._words.end()
-        return found[0].words if found else ()
 
     def _search(self) -> GreedyStream:
         model, blank = self._recogniser.model, self._recogniser.checkpoint.labels.blank

@@ -15,7 +15,7 @@ from mode_ssm.batch import Batch
 from mode_ssm.config import DataConfig, Device, WordDecoder, default_data_root
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
-from mode_ssm.models.model import Encoded, ModeSSM, encoder_frames
+from mode_ssm.models.model import Encoded, ModeSSM, encoder_frame_ms, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ class Recogniser:
         for head in Head if chosen is WordDecoder.joint else [Head(chosen.value)]:
             self.head(head)
         return chosen
+
+    @property
+    def frame_ms(self) -> float:
+        """From one encoder frame to the next."""
+        return encoder_frame_ms(self.checkpoint.config)
 
     @property
     def session_index(self) -> dict[str, int]:

@@ -44,6 +44,10 @@ class EncoderStream:
         self._ahead = 0  # frames to drop before the next patch, where the stride is longer than the patch
         self._state = self._encoder.initial_state(1)
 
+    def forget(self) -> None:
+        """Begin the encoder's state anew where it stands; frames that a patch still needs stay."""
+        self._state = self._encoder.initial_state(1)
+
     @torch.inference_mode()
     def extend(self, features: Tensor) -> Tensor:
         """Take the next (t, C) features, or one frame (C,), and give the (s, D) encoder frames that they complete.

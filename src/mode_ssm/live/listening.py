@@ -1,0 +1,128 @@
+"""Speech or rest: someone who speaks without a button, for hours, with pauses."""
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from mode_ssm.config import Decoder as Head
+from mode_ssm.config import ListenConfig
+from mode_ssm.errors import InputError
+from mode_ssm.labels import Labels
+from mode_ssm.live.events import Begin, Floats
+from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials, Told
+from mode_ssm.recognition.network import Recogniser
+
+
+class ListenFrames(NamedTuple):
+    """The times of a ListenConfig in encoder frames, each at least 1."""
+
+    onset: int
+    end: int
+    before: int
+    forget: int
+
+    @classmethod
+    def of(cls, config: ListenConfig, frame_ms: float) -> "ListenFrames":
+        seconds = (config.onset_seconds, config.end_seconds, config.before_seconds, config.forget_seconds)
+        return cls(*(max(1, round(1000 * value / frame_ms)) for value in seconds))
+
+
+class SpeechDetector:
+    """Says frame by frame whether someone speaks, from the posteriors of the CTC head.
+
+    The evidence of a frame is the probability of all labels but the blank and the boundary between words. Speech begins
+    when the evidence of the last `onset_seconds` adds up to `onset_labels`, and ends after `end_seconds` in
+    which no frame had evidence of `end_evidence`: two thresholds, so that a pause between words ends nothing.
+    """
+
+    def __init__(self, labels: Labels, config: ListenConfig, frames: ListenFrames) -> None:
+        self._rest = [labels.blank] + ([] if labels.boundary is None else [labels.boundary])
+        self._config, self._frames = config, frames
+        self._recent: deque[float] = deque(maxlen=frames.onset)
+        self._quiet = 0
+        self.speaking = False
+
+    def hear(self, log_probs: Floats) -> bool:
+        """Take a frame (V,), and say whether someone speaks."""
+        evidence = 1.0 - float(np.exp(log_probs[self._rest]).sum())
+        if self.speaking:
+            self._quiet = 0 if evidence >= self._config.end_evidence else self._quiet + 1
+            if self._quiet >= self._frames.end:
+                self.forget()
+        else:
+            self._recent.append(evidence)
+            if sum(self._recent) >= self._config.onset_labels:
+                self.speaking, self._quiet = True, 0
+        return self.speaking
+
+    def forget(self) -> None:
+        """Nobody speaks."""
+        self.speaking = False
+        self._recent.clear()
+
+
+class ContinuousSpeech(SpokenTrials):
+    """Finds trials by itself: a begin where someone starts to speak, with what was heard just before, and an end.
+
+    While nobody speaks no search runs, and every `forget_seconds` the encoder forgets what it heard, so that it stands
+    as at the beginning of a trial when the next one comes; nothing grows with the hours.
+
+    Raises:
+        InputError: for a network that needs the future, or without a trained CTC head.
+    """
+
+    def __init__(self, recogniser: Recogniser, head: Head, words: LiveWords | None, config: ListenConfig) -> None:
+        super().__init__(recogniser, head, words)
+        if Head.ctc not in recogniser.heads:
+            raise InputError(
+                f"live.listen finds speech by the posteriors of a CTC head, and {recogniser.checkpoint.path} has none "
+                "that was trained; train with a ctc_weight, or let the source say when someone speaks."
+            )
+        self._frames = ListenFrames.of(config, recogniser.frame_ms)
+        self._detector = SpeechDetector(recogniser.checkpoint.labels, config, self._frames)
+        self._before: deque[HeadOutputs] = deque(maxlen=self._frames.before)
+        self._session: str | None = None
+        self._rested = 0  # encoder frames since someone spoke or the encoder forgot
+
+    def begin(self, event: Begin) -> list[Told]:
+        told = self.end()
+        self._session = event.session
+        self._start_encoder(event.session)
+        return told
+
+    def end(self) -> list[Told]:
+        told: list[Told] = [self._said()] if self._detector.speaking else []
+        self._detector.forget()
+        self._rest()
+        return told
+
+    def _take(self, outputs: HeadOutputs) -> list[Told]:
+        assert outputs.ctc is not None, "the CTC head is trained"
+        told: list[Told] = []
+        for place in range(len(outputs.ctc)):
+            one = slice(place, place + 1)
+            frame = HeadOutputs(outputs.ctc[one], None if outputs.transducer is None else outputs.transducer[one])
+            spoke, speaks = self._detector.speaking, self._detector.hear(outputs.ctc[place])
+            if speaks and not spoke:
+                self._start_search()
+                told.append(Begin(self._session))
+                told += map(self._heard, self._before)
+            if speaks or spoke:
+                told.append(self._heard(frame))
+            if spoke and not speaks:
+                told.append(self._said())
+                self._rest()
+            if not speaks:
+                self._wait(frame)
+        return told
+
+    def _wait(self, frame: HeadOutputs) -> None:
+        self._before.append(frame)
+        self._rested += 1
+        if self._rested % self._frames.forget == 0:
+            self._encoder.forget()
+
+    def _rest(self) -> None:
+        self._before.clear()
+        self._rested = 0
