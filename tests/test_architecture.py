@@ -11,7 +11,7 @@ SOURCE = Path(mode_ssm.__file__).parent
 # From the ground up: words, then the files of T15, then parts. A room is a file or a folder of src/mode_ssm.
 ORDER = (
     "errors labels index config files dictionary processes memory batch settings scoring".split()
-    + "bootstrap running_scale conf".split(),
+    + "bootstrap running_scale device conf".split(),
     ["t15"],
     "data models losses decoding simulation".split(),  # none imports another of this floor
     ["language"],

@@ -678,6 +678,7 @@ class LiveConfig:
     )
     sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT, redis://...
     log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
+    device: Device = setting(Device.auto)
     speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
     decoder: WordDecoder | None = setting(
         None, "as for decode; phonemes are heard by the same head, for joint by rnnt; joint needs a language model"
@@ -702,6 +703,7 @@ class NodeConfig:
 
     checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
     lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
+    device: Device = setting(Device.auto)
     decoder: WordDecoder | None = setting(None, "as for live")
     commit_share: float = setting(0.99, "as for live", low=0, high=1)
     commit_seconds: float | None = setting(1.0, "as for live", low=0)
@@ -767,6 +769,7 @@ class RescoreFileConfig:
     nbest: int = setting(30, "of each trial that are heard", unit="hypotheses", low=1)
     threshold: float = setting(8.0, "below the best at which a hypothesis is left out", unit="nats", low=0)
     rescore: RescoreConfig = field(default_factory=RescoreConfig)
+    device: Device = setting(Device.auto)
     learn: bool = setting(False, "learn the weights of all scores from the trials whose sentences are known")
     weights: str | None = setting(None, "a decode.json of mode-ssm rescore learn=true: its weights are used", path=True)
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -14,8 +15,9 @@ from torch import nn
 
 from mode_ssm.cli import main
 from mode_ssm.commands import rescore as command
-from mode_ssm.config import RescoreConfig
-from mode_ssm.language.rescore import SentenceScorer
+from mode_ssm.config import Device, RescoreConfig
+from mode_ssm.errors import InputError
+from mode_ssm.language.rescore import SentenceScorer, load_scorer
 
 WORDS = ["<s>", "\n", "it", "is", "was", "a", "red", "blue", "sea", "see"]
 COLOURS = ("red", "blue")
@@ -66,7 +68,7 @@ def trained() -> Recurrent:
 
 @pytest.fixture
 def rescorer(trained: Recurrent, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(config: RescoreConfig) -> SentenceScorer:
+    def load(config: RescoreConfig, device: Device) -> SentenceScorer:
         return SentenceScorer(trained, Tokenizer(), config.batch_size)
 
     monkeypatch.setattr(command, "load_scorer", load)
@@ -179,3 +181,28 @@ def test_what_cannot_be_rescored_is_named(tmp_path: Path, capsys: pytest.Capture
     assert "is not in hypotheses.csv" in refused(capsys, source, out, model)
     (Path(source) / "nbest.jsonl").write_text('{"session": "s", "block": 0, "trial": 0, "nbest": [{"words": "a"}]}')
     assert "lacks 'acoustic'" in refused(capsys, source, out, model)
+
+
+def test_the_model_is_loaded_where_it_is_told(trained: Recurrent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a GPU at hand, device=cpu means the CPU, and float32; asked for without one, it is an error."""
+    asked: dict[str, Any] = {}
+
+    def loaded(where: str, **more: Any) -> Any:
+        asked.update(more)
+        return trained
+
+    logging = SimpleNamespace(disable_progress_bar=lambda: None)
+    package = SimpleNamespace(
+        AutoTokenizer=SimpleNamespace(from_pretrained=lambda _: Tokenizer()),
+        AutoModelForCausalLM=SimpleNamespace(from_pretrained=loaded),
+        utils=SimpleNamespace(logging=logging),
+    )
+    monkeypatch.setitem(sys.modules, "transformers", package)  # type: ignore[arg-type]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    scorer = load_scorer(RescoreConfig(model="any"), Device.cpu)
+    assert asked["dtype"] == torch.float32
+    said = ["a red sea", "it is blue"]
+    assert scorer(said) == pytest.approx(SentenceScorer(trained, Tokenizer(), 2)(said), abs=1e-4)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match="device=cuda but PyTorch finds no GPU"):
+        load_scorer(RescoreConfig(model="any"), Device.cuda)

@@ -60,7 +60,7 @@ def decode(config: DecodeConfig) -> None:
     model = load_words(config.lm, checkpoint.labels, config.search)
     search = choose_weights(config.weights, config.search, checkpoint.path, decoder, config.lm)
     config = replace(config, decoder=decoder, search=search)
-    scorer = load_scorer(config.rescore) if config.rescore.model is not None else None
+    scorer = load_scorer(config.rescore, config.device) if config.rescore.model is not None else None
     folder = Path(config.output_dir or decoding_folder(checkpoint.path) / f"{config.split}-{decoder.value}")
     check_writable(folder)
     confidence = _confidence(config, checkpoint.path, decoder) if config.alternatives else None

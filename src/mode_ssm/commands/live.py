@@ -41,7 +41,7 @@ def live(config: LiveConfig) -> None:
     Raises:
         InputError: when anything named cannot be read or written, or the network needs the future.
     """
-    recogniser = load_recogniser(config.checkpoint)
+    recogniser = load_recogniser(config.checkpoint, config.device)
     spoken, identity = open_decoder(config, recogniser)
     source: Iterable[Event] = _source(config, recogniser)
     with ExitStack() as stack:

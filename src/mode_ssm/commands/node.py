@@ -43,7 +43,7 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
     from mode_ssm.live.brand.sink import BrandSink
     from mode_ssm.live.streams.source import RedisSource
 
-    recogniser = load_recogniser(config.checkpoint)
+    recogniser = load_recogniser(config.checkpoint, config.device)
     spoken, identity = open_decoder(_as_live(config), recogniser)
     source = RedisSource(server, config.binned_input_stream, config.redis)
     output = config.output_stream or nickname

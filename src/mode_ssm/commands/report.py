@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mode_ssm.config import ReportConfig
+from mode_ssm.device import find_device
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 from mode_ssm.report.comparison_page import comparison_page
@@ -27,6 +28,7 @@ def report(words: Sequence[str], config: ReportConfig) -> Path:
         InputError: on a folder without a run, a data root that was given and that no run can
             decode, a folder of decoded words that was given and is none, or a page that cannot be written.
     """
+    find_device(config.device)
     runs = read_runs(words)
     if config.decoded is not None and len(runs) > 1:
         raise InputError("decoded=FOLDER is shown on the page about one run; name one run, or leave it out.")

@@ -40,7 +40,7 @@ def rescore_decoded(config: RescoreFileConfig) -> None:
     kept = None if config.weights is None else read_ranking_weights(Path(config.weights))
     check_writable(Path(config.out))
     trials = [_nearest(trial, config) for trial in folder.trials]
-    tables = score_tables(trials, load_scorer(config.rescore), config.rescore.context)
+    tables = score_tables(trials, load_scorer(config.rescore, config.device), config.rescore.context)
     share = config.rescore.share
     start = np.array([1.0, (1 - share) * folder.lm_weight, share * config.rescore.weight, 0.0])
     labelled = [place for place, trial in enumerate(trials) if has_words(trial.sentence)]

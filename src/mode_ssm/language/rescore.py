@@ -17,7 +17,8 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from mode_ssm.config import RescoreConfig
+from mode_ssm.config import Device, RescoreConfig
+from mode_ssm.device import find_device
 from mode_ssm.errors import InputError
 from mode_ssm.language.hypothesis import WordHypothesis, best_per_sentence
 
@@ -106,12 +107,14 @@ class SentenceScorer:
         return after
 
 
-def load_scorer(config: RescoreConfig) -> SentenceScorer:
-    """Load `rescore.model`: a folder, a .gguf file or a name of the model hub.
+def load_scorer(config: RescoreConfig, device: Device = Device.auto) -> SentenceScorer:
+    """Load `rescore.model`, a folder, a .gguf file or a name of the model hub, on a GPU where there is one unless told.
 
     Raises:
-        InputError: where transformers is not installed, or the model or the prompt cannot be read.
+        InputError: where transformers is not installed, the model or the prompt cannot be read, or there is no such
+            device.
     """
+    place = find_device(device)
     try:
         transformers: Any = import_module("transformers")
     except ImportError:
@@ -124,12 +127,11 @@ def load_scorer(config: RescoreConfig) -> SentenceScorer:
     try:
         with _no_progress(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(where, **more)
-            model = transformers.AutoModelForCausalLM.from_pretrained(where, dtype=_dtype(), **more)
+            model = transformers.AutoModelForCausalLM.from_pretrained(where, dtype=_dtype(place), **more)
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"rescore.model={config.model} cannot be loaded ({reason}); give a model's folder.") from None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return SentenceScorer(model.to(device), tokenizer, config.batch_size, prompt)
+    return SentenceScorer(model.to(place), tokenizer, config.batch_size, prompt)
 
 
 def _read_prompt_lines(path: str | None) -> list[str]:
@@ -158,8 +160,8 @@ def _no_progress(transformers: Any) -> Iterator[None]:
         yield
 
 
-def _dtype() -> torch.dtype:
-    if not torch.cuda.is_available():
+def _dtype(place: torch.device) -> torch.dtype:
+    if place.type == "cpu":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mode_ssm.config import Decoder as Head
 from mode_ssm.config import TrainConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import replacing
@@ -27,6 +28,7 @@ from mode_ssm.labels import T15, Labels
 from mode_ssm.scoring import sentence_hash
 from mode_ssm.settings import dump_settings, settings_from_file
 
+PARTS = {Head.ctc: ("ctc_head",), Head.rnnt: ("predictor", "joiner")}  # of a network, by the head that they are of
 FORMAT = "mode-ssm checkpoint "  # and the version
 VERSION = 2
 
@@ -49,6 +51,7 @@ class Position:
     processes: int = 1
     rates: dict[str, float] = field(default_factory=dict)  # PER by head in the last validation
     earlier: list[list[int]] = field(default_factory=list)  # of the epoch: [processes, batches each] before
+    inherited: list[str] = field(default_factory=list)  # heads that the run which this one began with had trained
 
     @property
     def first(self) -> int:
@@ -75,6 +78,16 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     sentence_hashes: Tensor  # (N,) int64, of the training sentences
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Those that are trained: by the stages up to its own, as far as their parts learn, or by a run before."""
+        stages, learn = self.config.training.stages[: self.position.stage + 1], self.config.training.learn
+        weighed = {name for stage in stages if stage.epochs for name, weight in stage.weights.items() if weight > 0}
+        learnt = [head for head in Head if learn is None or {*PARTS[head]} & {*learn}]
+        return tuple(
+            head for head in Head if (head in learnt and head.value in weighed) or head.value in self.position.inherited
+        )
 
 
 def save_checkpoint(

@@ -14,6 +14,7 @@ import torch
 from mode_ssm.batch import Batch
 from mode_ssm.config import DataConfig, Device, WordDecoder, default_data_root
 from mode_ssm.config import Decoder as Head
+from mode_ssm.device import find_device
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import Encoded, ModeSSM, encoder_frame_ms, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
@@ -32,10 +33,8 @@ class Recogniser:
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """Those that the checkpoint's stages, up to its own, have trained."""
-        stages = self.checkpoint.config.training.stages[: self.checkpoint.position.stage + 1]
-        trained = {name for stage in stages if stage.epochs for name, weight in stage.weights.items() if weight > 0}
-        return tuple(head for head in Head if head.value in trained)
+        """Those that are trained."""
+        return self.checkpoint.heads
 
     def head(self, name: Head | str | None) -> Head:
         """The head of that name; None = the trained one with the fewest errors in the last validation.
@@ -46,8 +45,8 @@ class Recogniser:
         trained = [head.value for head in self.heads]
         if not trained:
             raise InputError(
-                f"{self.checkpoint.path} has no trained head to decode with, since its stages gave none a weight; "
-                "train a stage with ctc_weight or rnnt_weight above 0."
+                f"{self.checkpoint.path} has no trained head to decode with, since its stages gave none a weight or "
+                "training.learn named none; train a stage with ctc_weight or rnnt_weight above 0."
             )
         if name is None:
             rates = self.checkpoint.position.rates
@@ -191,11 +190,8 @@ def load_recogniser(checkpoint: str, device: Device = Device.auto) -> Recogniser
     Raises:
         InputError: when there is no readable checkpoint, or no such device.
     """
-    if device is Device.cuda and not torch.cuda.is_available():
-        raise InputError("device=cuda but PyTorch finds no GPU; set device=cpu or auto.")
+    place = find_device(device)
     loaded = read_checkpoint(find_checkpoint(Path(checkpoint)))
-    on_gpu = device is not Device.cpu and torch.cuda.is_available()
-    place = torch.device("cuda" if on_gpu else "cpu")
     model = ModeSSM(loaded.config, len(loaded.sessions), loaded.labels)
     try:
         model.load_state_dict(loaded.model)

@@ -133,6 +133,11 @@ def introduction(
             f"{len(splits.unaligned)} of {len(train)} train trials ({first}) may have too few encoder frames for CTC "
             "to align their labels: the other terms train on them."
         )
+    if splits.unlabelled:
+        yield (
+            f"{splits.unlabelled} of {len(train)} train trials have no labels: only terms that need none, if a stage "
+            "has such, train on them."
+        )
     untrained = {entry.key.session for entry in val.entries} - {*splits.sessions} if val else set()
     for session in sorted(untrained):
         yield f"There are no train trials of {session}: it is decoded as a session that the network does not know."

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
-from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+from mode_ssm.recognition.checkpoint import PARTS, Checkpoint, find_checkpoint, read_checkpoint
 
 SESSION = "preprocessor.session."
 OF_LABELS = ("ctc_head.", "predictor.", "joiner.")  # parts that know the classes
@@ -25,6 +25,16 @@ class Inherited:
     begun_anew: tuple[str, ...]  # of the model, with why
     left: tuple[str, ...]  # of the checkpoint
     new_sessions: tuple[str, ...]
+
+    @property
+    def heads(self) -> list[str]:
+        """Those that were trained there and are whole here."""
+        whole = [head for head in self.checkpoint.heads if not self._lacks(PARTS[head])]
+        return [head.value for head in whole]
+
+    def _lacks(self, parts: tuple[str, ...]) -> bool:
+        names = tuple(f"{part}." for part in parts)
+        return any(name.startswith(names) for name in self.begun_anew)
 
     def sentences(self) -> list[str]:
         of = len(self.taken) + len(self.begun_anew)

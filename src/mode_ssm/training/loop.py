@@ -92,6 +92,7 @@ class Trainer:
         hold(self.model, config.training.learn)
         if config.init and not checkpoint:
             self.inherited = inherit(self.model, splits.sessions, config.init)
+            self.position.inherited = self.inherited.heads
             self.hashes = torch.unique(torch.cat([self.hashes, self.inherited.checkpoint.sentence_hashes]))
         if not checkpoint:
             keep_reference(self.model.preprocessor, splits.train.source)

@@ -31,8 +31,18 @@ class Splits:
     def trained_on(self, stage: StageConfig) -> TrialDataset:
         """The trials of a stage: those that one of its terms, at least, can use."""
         unused = self.unaligned if needs_alignment(stage) else frozenset()
-        chosen = [entry for entry in self.train.entries if entry.key.split in stage.splits and entry.key not in unused]
+        labelled = needs_labels(stage)
+        chosen = [
+            entry
+            for entry in self.train.entries
+            if entry.key.split in stage.splits and entry.key not in unused and not (labelled and entry.labels is None)
+        ]
         return self.train if len(chosen) == len(self.train) else self.train.subset(chosen)
+
+    @property
+    def unlabelled(self) -> int:
+        """How many trials to train on have no labels."""
+        return sum(entry.labels is None for entry in self.train.entries)
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -69,6 +79,11 @@ def needs_alignment(stage: StageConfig) -> bool:
     """Whether all terms of a stage need trials that CTC can align."""
     weights = [TERMS[name].needs_alignment for name, weight in stage.weights.items() if weight > 0]
     return all(weights)
+
+
+def needs_labels(stage: StageConfig) -> bool:
+    """Whether all terms of a stage need trials with labels."""
+    return all(TERMS[name].needs_labels for name, weight in stage.weights.items() if weight > 0)
 
 
 def open_splits(config: TrainConfig) -> Splits:
