@@ -80,9 +80,18 @@ def spoil_file(place: Place) -> None:
 LOST = "1 of 4 trials could not be decoded and count as deletions: 1 "
 WHOLE = (4, 4, 34, 0)  # "we see no " and "hello you " have 9 and 8 labels, in two sessions
 DENOMINATORS = [
-    Row(1, "nothing", nothing, EVALUATE, 0, "!deletions", counts, WHOLE),
-    Row(1, "fewer frames than labels", edited("val", frames(18)), EVALUATE, 0, "!deletions", counts, WHOLE),
-    Row(1, "and the transducer", edited("val", frames(18)), f"{EVALUATE} decoder=rnnt", 0, "!dele", counts, WHOLE),
+    Row(1, "nothing", nothing, EVALUATE, 0, "!as deletions", counts, WHOLE),
+    Row(1, "fewer frames than labels", edited("val", frames(18)), EVALUATE, 0, "!as deletions", counts, WHOLE),
+    Row(
+        1,
+        "and the transducer",
+        edited("val", frames(18)),
+        f"{EVALUATE} decoder=rnnt",
+        0,
+        "!as deletions",
+        counts,
+        WHOLE,
+    ),
     Row(1, "no encoder frame", edited("val", frames(9)), EVALUATE, 0, f"{LOST}too short", counts, (4, 3, 34, 1)),
     Row(1, "a NaN", edited("val", nan), EVALUATE, 0, f"{LOST}NaN or infinite features.", counts, (4, 3, 34, 1)),
     Row(1, "no features", edited("val", without("input_features")), EVALUATE, 0, LOST, counts, (4, 3, 34, 1)),
@@ -128,7 +137,7 @@ DENOMINATORS = [
         edited("val", frames(18)),
         f"train {TRAIN} {TWO_STAGES}",
         0,
-        "!dele",
+        "!as deletions",
         validated,
         (4, 34, {}),
     ),
