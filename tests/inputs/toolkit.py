@@ -125,4 +125,40 @@ HEADS = [
     Row(17, "one that learns", trained("training.learn=[ctc_head]"), f"{EVALUATE_NEW} decoder=rnnt", 2, NO_RNNT),
 ]
 
-ROWS = [*DEVICES, *OWN, *SPLITS, *HEADS]
+
+def without_see(place: Place) -> None:
+    """A lexicon that lacks a word which is said in two of four trials."""
+    path = place.lm / "lexicon.txt"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("see")))
+
+
+def two_systems(place: Place) -> None:
+    """One says the first word wrong, the other the second; of a second trial nobody knows what was said."""
+    for name, heard in (("a", "he see no"), ("b", "we saw no")):
+        first = {"id": 1, "words": heard, "sentence": "We see no."}
+        place.write(f"{name}.jsonl", f'{json.dumps(first)}\n{{"id": 2, "words": "go"}}\n')
+
+
+def best_of_candidates(place: Place) -> object:
+    found = json.loads((place.at / "out" / "combine.json").read_text())
+    return found["trials"], found["trials_labelled"], found["reference_words"], found["oracle_wer"]
+
+
+COMBINED = ("3 words of 1 trials", "(oracle)", "1 of 2 trials say nothing of what was said")
+BOUNDS = [
+    Row(17, "bounds of tune", nothing, COMMANDS["tune"], 0, "% (oracle); 0 of 10 words are outside the lexicon"),
+    Row(17, "bounds of tune, a word less", without_see, COMMANDS["tune"], 0, "% (oracle); 2 of 10 words are outside"),
+    Row(17, "bounds of decode", without_see, COMMANDS["decode"], 0, ("(oracle)", "(OOV) │ 20.00")),
+    Row(
+        17,
+        "bounds of combine",
+        two_systems,
+        "combine {at}/a.jsonl {at}/b.jsonl out={at}/out",
+        0,
+        COMBINED,
+        best_of_candidates,
+        (2, 1, 3, 0.0),
+    ),
+]
+
+ROWS = [*DEVICES, *OWN, *SPLITS, *HEADS, *BOUNDS]

@@ -133,6 +133,21 @@ def test_the_sentence_before_helps(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.usefixtures("rescorer")
+def test_words_that_the_search_could_not_find_are_told_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = decoded(tmp_path / "decoded", 1, 3)
+    run(source, f"out={tmp_path / 'one'}", "rescore.model=tiny")
+    assert "OOV" not in capsys.readouterr().out
+    summary = {"search": {"lm_weight": 0.5}, "oov_rate": 0.125}
+    (tmp_path / "decoded" / "decode.json").write_text(json.dumps(summary))
+    run(source, f"out={tmp_path / 'two'}", "rescore.model=tiny")
+    assert "outside the lexicon (OOV)" in (said := capsys.readouterr().out)
+    assert "12.50" in said
+    assert summary_of(tmp_path / "two")["oov_rate"] == 0.125
+
+
+@pytest.mark.usefixtures("rescorer")
 def test_scores_stand_apart_and_make_up_the_order(trained: Recurrent, tmp_path: Path) -> None:
     source, out = decoded(tmp_path / "decoded", 2, 5), tmp_path / "out"
     run(source, f"out={out}", "rescore.model=tiny", "rescore.share=0.25", "rescore.weight=2")

@@ -133,10 +133,18 @@ def _rates(
     config: CombineConfig,
 ) -> dict[str, Any]:
     systems = [word_rate(labelled, [trial.best[k] for trial in labelled]) for k in range(len(files))]
-    rates = {"wer_systems": systems, "wer": word_rate(labelled, found)}
+    words = sum(len(trial.said) for trial in labelled)
+    rates: dict[str, Any] = {"trials_labelled": len(labelled), "reference_words": words}
+    rates |= {"wer_systems": systems, "wer": word_rate(labelled, found)}
+    rates["oracle_wer"] = word_rate(labelled, [_nearest(trial) for trial in labelled])
     if config.learn and len(labelled) > 1:
         rates["wer_two_fold"] = word_rate(labelled, two_fold(labelled))
     return rates
+
+
+def _nearest(trial: JointTrial) -> Words:
+    """The candidate with the fewest errors: what a perfect choice would be."""
+    return min((one.words for one in trial.choices), key=lambda words: edit_counts(trial.said, words).edits)
 
 
 def two_fold(labelled: Sequence[JointTrial]) -> list[Words]:
@@ -151,15 +159,20 @@ def word_rate(labelled: Sequence[JointTrial], found: Sequence[Words]) -> float:
 
 
 def _print_rates(files: Sequence[str], weights: SystemWeights, summary: dict[str, Any]) -> None:
-    table = Table("", "weight", "WER (%)", title=f"Words of {len(files)} systems, {summary['trials']} trials")
+    words, labelled = summary["reference_words"], summary["trials_labelled"]
+    title = f"Words of {len(files)} systems: {words} words of {labelled} trials"
+    table = Table("", "weight", "WER (%)", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     for path, vote, rate in zip(files, weights.votes, summary["wer_systems"], strict=True):
         table.add_row(path, f"{vote:.2f}", f"{100 * rate:.2f}")
     table.add_row("combined", "", f"{100 * summary['wer']:.2f}")
+    table.add_row("of the best candidates (oracle)", "", f"{100 * summary['oracle_wer']:.2f}")
     if "wer_two_fold" in summary:
         table.add_row("with weights learnt on the other half", "", f"{100 * summary['wer_two_fold']:.2f}")
     Console().print(table)
+    if unknown := summary["trials"] - labelled:
+        print(f"{unknown} of {summary['trials']} trials say nothing of what was said, and are not counted.")
 
 
 def _table(trials: Sequence[JointTrial], chosen: Sequence[Words]) -> str:

@@ -50,6 +50,7 @@ def rescore_decoded(config: RescoreFileConfig) -> None:
     if labelled:
         before, after = errors_of(trials, None), errors_of(trials, [table @ weights for table in tables])
         summary |= _rates(before, after, [trials[place] for place in labelled])
+        summary |= {} if folder.oov_rate is None else {"oov_rate": folder.oov_rate}
         if config.learn and len(labelled) > 1:
             summary["wer_two_fold"] = two_fold([trials[place] for place in labelled], lists, start).rate
         _print(summary, weights)
@@ -149,6 +150,7 @@ def _print(summary: dict[str, Any], weights: Floats) -> None:
         ("before", "wer_before_rescoring"),
         ("after", "wer"),
         ("of the best of what was heard (oracle)", "oracle_wer"),
+        ("words outside the lexicon (OOV)", "oov_rate"),
     ]
     for name, key in [*rows, ("after, by weights learnt on the other half", "wer_two_fold")]:
         if key in summary:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mode_ssm.commands.phonemes import tune_phonemes
-from mode_ssm.commands.word_results import word_errors_of
+from mode_ssm.commands.word_results import missing_words, oracle_errors_of, word_errors_of
 from mode_ssm.config import TuneConfig, WordDecoder, WordSearchConfig
 from mode_ssm.data import denominator, spread
 from mode_ssm.errors import InputError
@@ -96,11 +96,13 @@ def tune(config: TuneConfig) -> None:
         tree = build_tree(model)
         best = search_weights(objective, config, decoder, starts(config, decoder, checkpoint.path), storage, study)
         places = WordPlaces(model, best.settings, clock=None, heard=ensemble.heard, tree=tree)
-        confidence = learn_confidence(search(best.settings, WIDE), places)
+        found = search(best.settings, WIDE)
+        confidence = learn_confidence(found, places)
     write_weights(file, best.settings, best.wer, config.lm, confidence)
     for sentence in denominator(len(trials), [trial.lost for trial in trials if trial.lost]):
         print(sentence)
     _print_best(best, decoder, len(trials), file)
+    _print_bounds(found, model.words)
     _print_confidence(confidence)
 
 
@@ -179,6 +181,15 @@ def _print_best(best: Tuned, decoder: WordDecoder, sentences: int, file: Path) -
     weights = {name: asdict(best.settings)[name] for name in RANGES[decoder]}
     print(f"Best of {best.tries} on {sentences} sentences: WER {100 * best.wer:.2f} % with {_describe(weights)}.")
     print(f"Kept in {file}; use them by mode-ssm decode weights=tuned decoder={decoder.value}.")
+
+
+def _print_bounds(found: Sequence[Found], lexicon: Sequence[str]) -> None:
+    """What no weights could mend."""
+    oracle, missing = total(map(oracle_errors_of, found)), missing_words(found, lexicon).total()
+    print(
+        f"The best of {WIDE} sentences each would be {100 * oracle.rate:.2f} % (oracle); {missing} of "
+        f"{oracle.reference_length} words are outside the lexicon (OOV)."
+    )
 
 
 def _print_confidence(confidence: Confidence | None) -> None:

@@ -33,6 +33,7 @@ class ScoredTrial(NamedTuple):
 class ScoredFolder(NamedTuple):
     trials: list[ScoredTrial]
     lm_weight: float  # of the n-gram model in the search
+    oov_rate: float | None  # share of the words said that the search could not find, where the folder says it
 
 
 def read_scored(folder: Path) -> ScoredFolder:
@@ -41,7 +42,7 @@ def read_scored(folder: Path) -> ScoredFolder:
     Raises:
         InputError: where one of them cannot be read, they differ in their trials, or the n-best was rescored before.
     """
-    lm_weight = _lm_weight(folder / "decode.json")
+    lm_weight, oov_rate = _of_summary(folder / "decode.json")
     said = _sentences(folder / "hypotheses.csv")
 
     def trial(entry: dict[str, Any]) -> ScoredTrial:
@@ -60,18 +61,19 @@ def read_scored(folder: Path) -> ScoredFolder:
     trials: list[ScoredTrial] = objects(folder / "nbest.jsonl", trial, "session, block, trial and nbest")
     if len(trials) < len(said):
         raise InputError(f"{folder / 'nbest.jsonl'} has {len(trials)} trials of {len(said)}; decode anew.")
-    return ScoredFolder(trials, lm_weight)
+    return ScoredFolder(trials, lm_weight, oov_rate)
 
 
-def _lm_weight(path: Path) -> float:
+def _of_summary(path: Path) -> tuple[float, float | None]:
     try:
         kept = parse_json(path.read_text(encoding="utf-8"))
         weight, rescored = float(kept["search"]["lm_weight"]), kept.get("rescore")
+        oov_rate = None if kept.get("oov_rate") is None else float(kept["oov_rate"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} says no search.lm_weight ({error}); give a folder of mode-ssm decode.") from None
     if rescored is not None:
         raise InputError(f"{path} is of sentences that were rescored; give those of mode-ssm decode without rescoring.")
-    return weight
+    return weight, oov_rate
 
 
 def _sentences(path: Path) -> dict[TrialName, str | None]:
