@@ -171,7 +171,19 @@ def test_a_server_that_is_killed_is_waited_for(client, redis_process, served, lm
     values = logits(5)
     again.partial(values[:, FROM_T15])
     assert again.finalize().sentence == found_alone(lm_folder, values, SETTINGS)[0].text
-    assert any(text.startswith("Redis is away (") for text in served.said)
+    assert any(text.startswith("Redis is away or refuses (") for text in served.said)
+
+
+def test_a_stream_that_became_something_else_is_waited_for(client, redis_process, served):
+    redis_process.client.delete("remote_lm_output_partial")
+    redis_process.client.set("remote_lm_output_partial", "text")
+    redis_process.client.xadd("remote_lm_input", {"logits": logits(1, 1).tobytes()})
+    while not served.said:
+        time.sleep(0.05)
+    redis_process.client.delete("remote_lm_output_partial")
+    assert client.partial_answer() == ""
+    (text,) = served.said
+    assert text.startswith("Redis is away or refuses (WRONGTYPE")
 
 
 def test_entries_from_before_the_start_are_not_answered(redis_process, lm_folder):

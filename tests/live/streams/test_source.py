@@ -108,7 +108,7 @@ def test_a_server_that_is_killed_and_started_again(redis_process, rig):
     away = next(events)
     killed.join()
     assert isinstance(away, Notice)
-    assert away.text.startswith("Redis is away (")
+    assert away.text.startswith("Redis is away or refuses (")
     redis_process.start()
     again = threading.Timer(0.5, lambda: [rig.frame(ONES, number) for number in (30, 31)])
     again.start()
@@ -214,7 +214,7 @@ def test_an_address_that_is_none_is_named(text, said):
 
 
 def test_what_was_said_of_the_source_stands_in_its_log(tmp_path):
-    events = [Begin("day", "7", "Hi."), Notice(-1, "Redis is away (…); it is asked again and again"), End()]
+    events = [Begin("day", "7", "Hi."), Notice(-1, "Redis is away or refuses (…); it is asked again and again"), End()]
     with (tmp_path / "log").open("w", encoding="utf-8") as file:
         assert list(Logged(events, file)) == events
     assert list(LogReplay(tmp_path / "log")) == events

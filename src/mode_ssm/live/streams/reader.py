@@ -13,7 +13,7 @@ from mode_ssm.live.streams.server import check_stream
 if TYPE_CHECKING:
     from redis import Redis
 
-AWAY = (NotThere, NoAnswer)  # what a client raises while its server cannot be reached
+AWAY = (NotThere, NoAnswer, ResponseError)  # what a client raises while its server cannot be reached, or refuses
 AGAIN_SECONDS = 0.25  # between tries to reach it
 _FIRST = (0, 0)
 
@@ -75,7 +75,7 @@ class StreamReader:
         if self._away:
             return []
         self._away = True
-        return [f"Redis is away ({error}); it is asked again and again"]
+        return [f"Redis is away or refuses ({error}); it is asked again and again"]
 
     def _begun_anew(self) -> list[Entry | str]:
         """Streams that were emptied, after which all their entries are new, whatever the clock of the server says."""

@@ -20,7 +20,7 @@ def patiently(command: Callable[[], Answer], say: Callable[[str], None]) -> Answ
             return command()
         except AWAY as error:
             if not away:
-                say(f"Redis is away ({error}); it is asked again and again")
+                say(f"Redis is away or refuses ({error}); it is asked again and again")
             away = True
             time.sleep(AGAIN_SECONDS)
 
