@@ -195,8 +195,8 @@ def _table(figures: dict[str, object]) -> str:
     lines = [
         "# Speech and rest",
         "",
-        "`python benchmarks/listening.py --run RUN --lm LM`: simulated recordings "
-        f"({figures['preset']}), far easier than real ones.",
+        f"`python benchmarks/listening.py --run RUN --lm LM --minutes {figures['minutes']:.0f}`: simulated "
+        f"recordings ({figures['preset']}), far easier than real ones.",
         "",
         "| | |",
         "|---|--:|",
