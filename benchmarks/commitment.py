@@ -43,8 +43,8 @@ RULES = (
     Rule(1.0, None),
     Rule(1.0, 0.4),
     Rule(0.99, None),
-    Rule(0.95, 1.0),
     Rule(LiveConfig.commit_share, LiveConfig.commit_seconds),
+    Rule(0.99, 1.0),
     Rule(0.999, 1.0),
     Rule(0.99, 2.0),
 )

@@ -684,7 +684,7 @@ class LiveConfig:
         None, "as for decode; phonemes are heard by the same head, for joint by rnnt; joint needs a language model"
     )
     commit_share: float = setting(
-        0.99, "of the beam's probability: a word stays once the sentences that have it hold it; 1 = all", low=0, high=1
+        0.95, "of the beam's probability: a word stays once the sentences that have it hold it; 1 = all", low=0, high=1
     )
     commit_seconds: float | None = setting(
         1.0, "or once the best sentence has had it so long after its end; null = never for its age", low=0
