@@ -202,3 +202,12 @@ def test_a_wrong_block_list_is_named(tmp_path, capsys, text, sentence):
     (tmp_path / "blocks.csv").write_text(text)
     assert status(["evaluate", "checkpoint=x", f"corpus_csv={tmp_path / 'blocks.csv'}"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("ascii:strict", "w\u00e9"), ("utf-8:strict", "w\udcff")])
+def test_a_name_that_cannot_be_printed_is_escaped(tmp_path: Path, encoding: str, name: str) -> None:
+    """A terminal without accents, and a file whose name is no text in UTF-8."""
+    command = [sys.executable, "-m", "mode_ssm", "words", "add", f"file={tmp_path / name}.txt", "zoe"]
+    ran = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ascii(name).strip("'").encode() in ran.stdout
