@@ -115,7 +115,18 @@ def _intro(folder: DecodedFolder, config: ReportConfig) -> str:
     return f"What mode-ssm decode wrote in {folder.path}, the {which}, on {made}."
 
 
-_HEADER = ("folder", "decoder", "written", "trials", "words", "word errors", "word error rate (%)", "95 %")
+_HEADER = (
+    "folder",
+    "decoder",
+    "written",
+    "trials",
+    "words",
+    "word errors",
+    "word error rate (%)",
+    "95 %",
+    "best of the n-best (%)",
+    "outside the lexicon (%)",
+)
 
 
 def _row(folder: DecodedFolder) -> tuple[str, ...]:
@@ -123,11 +134,12 @@ def _row(folder: DecodedFolder) -> tuple[str, ...]:
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(folder.written))
     first = (folder.path.name, str(summary.get("decoder") or ""), made, f"{summary.get('trials', 0):,}")
     if summary.get("wer") is None:
-        return *first, "", "", "no labels", ""
+        return *first, "", "", "no labels", "", "", ""
     interval = summary.get("wer_interval")  # older files have none
     spread = "" if interval is None else f"{100 * interval[0]:.2f}-{100 * interval[1]:.2f}"
     counts = f"{summary['reference_words']:,}", f"{summary['word_edits']:,}"
-    return *first, *counts, f"{100 * summary['wer']:.2f}", spread
+    bounds = [f"{100 * summary[key]:.2f}" if key in summary else "" for key in ("oracle_wer", "oov_rate")]
+    return *first, *counts, f"{100 * summary['wer']:.2f}", spread, *bounds
 
 
 def _words(folder: DecodedFolder, most: int) -> Words:
