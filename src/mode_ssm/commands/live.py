@@ -14,14 +14,12 @@ from mode_ssm.config import DataConfig, LiveConfig, Normalisation, WordDecoder
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream, lag_frames
-from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.folder import ARPA, LEXICON, STORE
-from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
+from mode_ssm.language.transducer_search import TransducerFrames
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_weights
-from mode_ssm.language.word_graph import word_graph
-from mode_ssm.live.events import Event
+from mode_ssm.live.events import Event, Floats
 from mode_ssm.live.listening import ContinuousSpeech
 from mode_ssm.live.log import Logged, LogReplay
 from mode_ssm.live.normaliser import RunningNormaliser
@@ -31,7 +29,7 @@ from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
 from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials
 from mode_ssm.live.streams.opening import open_sink, open_source
 from mode_ssm.recognition.network import Recogniser, load_recogniser
-from mode_ssm.recognition.searches import transducer_callables
+from mode_ssm.recognition.words import word_search
 from mode_ssm.running_scale import Scale
 
 
@@ -89,17 +87,16 @@ def _word_search(config: LiveConfig, recogniser: Recogniser, decoder: WordDecode
     settings = choose_weights(config.weights, config.search, checkpoint.path, decoder, str(config.lm))
     model = load_words(str(config.lm), checkpoint.labels, settings)
     share, lag = config.commit_share, lag_frames(config.commit_seconds, recogniser.frame_ms)
+    search = word_search(recogniser.model, model, build_tree(model), settings, decoder)
+    return LiveWords(lambda: CommittingStream(search, share, lag), partial(_piece, decoder))
+
+
+def _piece(decoder: WordDecoder, heard: HeadOutputs) -> Floats | TransducerFrames:
     if decoder is WordDecoder.ctc:
-        ctc = CTCWordSearch(model, build_tree(model), settings, nbest=1)
-        return LiveWords(lambda: CommittingStream(ctc, share, lag), lambda heard: heard.ctc)
-    graph, joint = word_graph(model, build_tree(model), settings), decoder is WordDecoder.joint
-    search = TransducerSearch(graph, transducer_callables(recogniser.model), settings, nbest=1, joint=joint)
-    return LiveWords(lambda: CommittingStream(search, share, lag), partial(_transducer_piece, joint))
-
-
-def _transducer_piece(joint: bool, heard: HeadOutputs) -> TransducerFrames:
+        assert heard.ctc is not None, "the head that decodes is CTC"
+        return heard.ctc
     assert heard.transducer is not None, "the head that decodes is the transducer"
-    return TransducerFrames(heard.transducer, heard.ctc if joint else None)
+    return TransducerFrames(heard.transducer, heard.ctc if decoder is WordDecoder.joint else None)
 
 
 def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:

@@ -59,16 +59,14 @@ class RunningNormalised:
 
     def scale_of(self, key: TrialKey, record: Record) -> Scale | None:
         """What the features of an indexed trial are z-scored with; None where nothing is known of them."""
-        trials = [trial for trial in self._trials[key.session] if trial.record.channels == record.channels]
+        trials = self._of(key.session, record.channels)
         place = trials.index(_Place(key, record))
         before, reference = self._known(trials[:place][::-1])[::-1], self._reference(key.session, record.channels)
         return running_scale(before, reference) if before or reference else None
 
     def last_scale(self, channels: int) -> Scale | None:
         """The reference of a day after all of these."""
-        trials = [trial for session in self.sessions for trial in self._trials[session]]
-        known = self._known([trial for trial in trials[::-1] if trial.record.channels == channels])
-        return Moments.together(known).scale if known else None
+        return self._end_of(self.sessions, channels)
 
     def _known(self, trials: Sequence[_Place]) -> list[Moments]:
         """Of the first trials that can be read, as many as count."""
@@ -94,11 +92,18 @@ class RunningNormalised:
     def _reference(self, session: str, channels: int) -> Scale | None:
         if (session, channels) not in self._references:
             before = self.sessions[: self.sessions.index(session)]
-            earlier = [trial for name in before for trial in self._trials[name]][::-1]
-            ways = [[t for t in trials if t.record.channels == channels] for trials in (earlier, self._trials[session])]
-            known = self._known(ways[0]) or self._known(ways[1])
-            self._references[session, channels] = Moments.together(known).scale if known else None
+            self._references[session, channels] = self._end_of(before, channels) or self._beginning(session, channels)
         return self._references[session, channels]
+
+    def _end_of(self, sessions: Sequence[str], channels: int) -> Scale | None:
+        trials = [trial for session in sessions for trial in self._of(session, channels)]
+        return _scale(self._known(trials[::-1]))
+
+    def _beginning(self, session: str, channels: int) -> Scale | None:
+        return _scale(self._known(self._of(session, channels)))
+
+    def _of(self, session: str, channels: int) -> list[_Place]:
+        return [trial for trial in self._trials[session] if trial.record.channels == channels]
 
     def _in_order(self) -> dict[str, list[_Place]]:
         """The trials of each session, of all splits, as they were recorded."""
@@ -110,3 +115,7 @@ class RunningNormalised:
         for trials in found.values():
             trials.sort(key=lambda trial: trial.record.block)  # splits and numbers are in order already
         return found
+
+
+def _scale(known: Sequence[Moments]) -> Scale | None:
+    return Moments.together(known).scale if known else None

@@ -21,7 +21,7 @@ class RunningNormaliser:
     """
 
     def __init__(self, events: Iterable[Event], reference: Scale) -> None:
-        self._events, self._reference = events, reference
+        self._events, self._reference, self._scale = events, reference, reference
         self._before: deque[Moments] = deque(maxlen=WINDOW)
         self._session: str | None = None
         self._heard: list[Floats] = []  # of the trial that is under way
@@ -47,7 +47,7 @@ class RunningNormaliser:
         sound = np.isfinite(features).all(axis=1)
         self._heard.append(features[sound])
         found = features.copy()
-        found[sound] = running_scale(self._before, self._reference).normalised(features[sound])
+        found[sound] = self._scale.normalised(features[sound])
         return found
 
     def _remember(self) -> None:
@@ -55,9 +55,10 @@ class RunningNormaliser:
         heard, self._heard = self._heard, []
         if sum(map(len, heard)):
             self._before.append(Moments.of(np.concatenate(heard)))
+            self._scale = running_scale(self._before, self._reference)
 
     def _new_day(self, session: str | None) -> None:
         if self._before and self._session is not None:
-            self._reference = Moments.together(self._before).scale
+            self._reference = self._scale = Moments.together(self._before).scale
             self._before.clear()
         self._session = session

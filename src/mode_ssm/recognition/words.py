@@ -4,17 +4,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mode_ssm.config import Decoder as Head
-from mode_ssm.config import WordSearchConfig
+from mode_ssm.config import WordDecoder, WordSearchConfig
 from mode_ssm.language.added_words import add_words
 from mode_ssm.language.commitment import CommittingStream, lag_frames
 from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
-from mode_ssm.language.model import load_word_model
+from mode_ssm.language.model import WordModel, load_word_model
 from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
-from mode_ssm.language.trie import ROOT, build_tree
+from mode_ssm.language.trie import ROOT, PrefixTree, build_tree
 from mode_ssm.language.vocabulary import Words, complete, one_word, parse_hotword, pronunciation, say_guesses
 from mode_ssm.language.word_graph import word_graph
 from mode_ssm.language.word_stream import WordSearch
@@ -24,6 +26,16 @@ from mode_ssm.recognition.searches import transducer_callables
 
 NewWords = Mapping[str, str | None] | Iterable[str]  # with pronunciations in symbols; without one it is guessed
 HotWords = Mapping[str, float] | Iterable[str]  # words or phrases, with boosts in nats
+
+
+def word_search(
+    network: ModeSSM, model: WordModel, tree: PrefixTree, settings: WordSearchConfig, decoder: WordDecoder
+) -> WordSearch[Any]:
+    """For the best sentence: of CTC log-probabilities (s, V), or of TransducerFrames."""
+    if decoder is WordDecoder.ctc:
+        return CTCWordSearch(model, tree, settings, nbest=1)
+    graph, joint = word_graph(model, tree, settings), decoder is WordDecoder.joint
+    return TransducerSearch(graph, transducer_callables(network), settings, nbest=1, joint=joint)
 
 
 class TimedWords(NamedTuple):
@@ -100,12 +112,9 @@ class WordFinder:
             say_guesses(guesses, model.labels)
             self._guessed |= {word: model.labels.text(guesses.lexicon[word][0]) for word in guesses.guessed}
             model, tree = add_words(model, tree, additions)
-        clock = frame_clock(self._network.config)
-        if head is Head.ctc:
-            ctc = CTCWordSearch(model, tree, settings, nbest=1)
-            return HeadWords(ctc, lambda log_probs: log_probs.float().cpu().numpy(), clock)
-        graph, callables = word_graph(model, tree, settings), transducer_callables(self._network)
-        return HeadWords(TransducerSearch(graph, callables, settings, nbest=1), TransducerFrames, clock)
+        search = word_search(self._network, model, tree, settings, WordDecoder(head.value))
+        piece = _ctc_piece if head is Head.ctc else TransducerFrames
+        return HeadWords(search, piece, frame_clock(self._network.config))
 
     def _named(self, words: NewWords) -> Words:
         pairs = words.items() if isinstance(words, Mapping) else ((name, None) for name in words)
@@ -118,6 +127,11 @@ class WordFinder:
     def _as_guessed(self, phrases: Mapping[tuple[str, ...], float]) -> Words:
         """The words of phrases that were guessed for an earlier call."""
         return {word: self._pronounced(word, None) for phrase in phrases for word in phrase if word in self._guessed}
+
+
+def _ctc_piece(log_probs: Tensor) -> NDArray[np.floating]:
+    piece: NDArray[np.floating] = log_probs.float().cpu().numpy()
+    return piece
 
 
 def _phrases(hotwords: HotWords, boost: float) -> dict[tuple[str, ...], float]:
