@@ -668,18 +668,13 @@ class ListenConfig:
 
 
 @dataclass(kw_only=True)
-class LiveConfig:
-    """`mode-ssm live`: decode features as they come."""
+class StreamDecodingConfig:
+    """What decodes features as they come."""
 
     checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
     lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
-    source: str = required(
-        "replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, log:FILE, or redis://HOST:PORT/STREAM"
-    )
-    sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT, redis://...
-    log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
     device: Device = setting(Device.auto)
-    speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
+    int8: bool = setting(False, "the encoder's projections with weights of 8 bits: about half the time on a CPU")
     decoder: WordDecoder | None = setting(
         None, "as for decode; phonemes are heard by the same head, for joint by rnnt; joint needs a language model"
     )
@@ -693,25 +688,28 @@ class LiveConfig:
     listening: ListenConfig = field(default_factory=ListenConfig)  # for listen=true
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(None, "as for decode", path=True)
-    data: DataConfig = field(default_factory=RunDataConfig)  # replay
-    redis: RedisConfig = field(default_factory=RedisConfig)  # source=redis://...
+    redis: RedisConfig = field(default_factory=RedisConfig)  # source=redis://..., or the node's
 
 
 @dataclass(kw_only=True)
-class NodeConfig:
+class LiveConfig(StreamDecodingConfig):
+    """`mode-ssm live`: decode features as they come."""
+
+    source: str = required(
+        "replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, log:FILE, or redis://HOST:PORT/STREAM"
+    )
+    sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT, redis://...
+    log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
+    speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
+    data: DataConfig = field(default_factory=RunDataConfig)  # replay
+
+
+@dataclass(kw_only=True)
+class NodeConfig(StreamDecodingConfig):
     """The parameters of `mode-ssm node` in a BRAND graph; what they share with `mode-ssm live` means the same."""
 
-    checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
-    lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
-    device: Device = setting(Device.auto)
-    decoder: WordDecoder | None = setting(None, "as for live")
-    commit_share: float = setting(0.99, "as for live", low=0, high=1)
-    commit_seconds: float | None = setting(1.0, "as for live", low=0)
-    search: WordSearchConfig = field(default_factory=WordSearchConfig)
-    weights: str | None = setting(None, "as for decode", path=True)
     binned_input_stream: str = setting("binnedFeatures_20ms", "the stream of features")
     output_stream: str | None = setting(None, "where logits and sentences go; null = the node's nickname")
-    redis: RedisConfig = field(default_factory=RedisConfig)
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mode_ssm.batch import Trial
-from mode_ssm.config import DataConfig, LiveConfig, Normalisation, WordDecoder
+from mode_ssm.config import DataConfig, LiveConfig, Normalisation, StreamDecodingConfig, WordDecoder
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream, lag_frames
@@ -58,7 +58,7 @@ def live(config: LiveConfig) -> None:
             print(json.dumps(told))
 
 
-def open_decoder(config: LiveConfig, recogniser: Recogniser) -> tuple[SpokenTrials, Identity]:
+def open_decoder(config: StreamDecodingConfig, recogniser: Recogniser) -> tuple[SpokenTrials, Identity]:
     """What decodes as the settings say, and what it is.
 
     Raises:
@@ -74,11 +74,11 @@ def open_decoder(config: LiveConfig, recogniser: Recogniser) -> tuple[SpokenTria
         None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
     )
     if config.listen:
-        return ContinuousSpeech(recogniser, head, words, config.listening), identity
-    return SpokenTrials(recogniser, head, words), identity
+        return ContinuousSpeech(recogniser, head, words, config.listening, int8=config.int8), identity
+    return SpokenTrials(recogniser, head, words, int8=config.int8), identity
 
 
-def _word_search(config: LiveConfig, recogniser: Recogniser, decoder: WordDecoder) -> LiveWords:
+def _word_search(config: StreamDecodingConfig, recogniser: Recogniser, decoder: WordDecoder) -> LiveWords:
     """
     Raises:
         InputError: where there is no such language model or file of weights.

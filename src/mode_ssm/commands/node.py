@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from mode_ssm.commands.live import as_trained, open_decoder
-from mode_ssm.config import LiveConfig, NodeConfig
+from mode_ssm.config import NodeConfig
 from mode_ssm.errors import InputError
 from mode_ssm.live.session import LiveSession
 from mode_ssm.live.streams.opening import require_redis
@@ -44,7 +44,7 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
     from mode_ssm.live.streams.source import RedisSource
 
     recogniser = load_recogniser(config.checkpoint, config.device)
-    spoken, identity = open_decoder(_as_live(config), recogniser)
+    spoken, identity = open_decoder(config, recogniser)
     source = RedisSource(server, config.binned_input_stream, config.redis)
     output = config.output_stream or nickname
     with closing(BrandSink(server, output, nickname, source, recogniser.checkpoint.labels)) as sink:
@@ -52,16 +52,3 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
         session = LiveSession(spoken, [sink], channels, identity)
         ready()
         session.run(as_trained(source, recogniser))
-
-
-def _as_live(config: NodeConfig) -> LiveConfig:
-    return LiveConfig(
-        checkpoint=config.checkpoint,
-        source=config.binned_input_stream,
-        lm=config.lm,
-        decoder=config.decoder,
-        commit_share=config.commit_share,
-        commit_seconds=config.commit_seconds,
-        search=config.search,
-        weights=config.weights,
-    )

@@ -72,8 +72,10 @@ class ContinuousSpeech(SpokenTrials):
         InputError: for a network that needs the future, or without a trained CTC head.
     """
 
-    def __init__(self, recogniser: Recogniser, head: Head, words: LiveWords | None, config: ListenConfig) -> None:
-        super().__init__(recogniser, head, words)
+    def __init__(
+        self, recogniser: Recogniser, head: Head, words: LiveWords | None, config: ListenConfig, *, int8: bool = False
+    ) -> None:
+        super().__init__(recogniser, head, words, int8=int8)
         if Head.ctc not in recogniser.heads:
             raise InputError(
                 f"live.listen finds speech by the posteriors of a CTC head, and {recogniser.checkpoint.path} has none "

@@ -59,14 +59,15 @@ class SpokenTrials:
         recogniser: a causal network as it was trained.
         head: what decodes to phonemes.
         words: the word search; None = phonemes alone.
+        int8: as for EncoderStream.
 
     Raises:
         InputError: for a network that needs the future.
     """
 
-    def __init__(self, recogniser: Recogniser, head: Head, words: LiveWords | None) -> None:
+    def __init__(self, recogniser: Recogniser, head: Head, words: LiveWords | None, *, int8: bool = False) -> None:
         self._recogniser, self._head, self._word_search = recogniser, head, words
-        self._encoder = EncoderStream(recogniser.model)
+        self._encoder = EncoderStream(recogniser.model, int8=int8)
         self._start_search()
 
     def begin(self, event: Begin) -> list[Told]:

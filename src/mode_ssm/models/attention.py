@@ -70,8 +70,8 @@ class LocalAttention(nn.Module):
         return self.offset_embedding.to(dtype)[:, offset.clamp(0, last)] + minus_infinity(outside, dtype)
 
     def initial_state(self, trials: int) -> AttentionState:
-        weight = self.out_proj.weight
-        empty = weight.new_zeros(trials, self.window, self.heads, len(weight) // self.heads)
+        width = self.norm.normalized_shape[0]
+        empty = self.offset_embedding.new_zeros(trials, self.window, self.heads, width // self.heads)
         return AttentionState(empty, empty, 0)
 
     def step(self, frame: Tensor, state: AttentionState) -> tuple[Tensor, AttentionState]:

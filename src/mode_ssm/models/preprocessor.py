@@ -83,7 +83,7 @@ class Preprocessor(nn.Module):
         if features.shape[1] < self.config.patch_frames:
             return features.new_zeros(features.shape[0], 0, self.width)
         patch, stride = self.config.patch_frames, self.config.stride_frames
-        if self.patches is not None and self.patch_norm is None:
+        if isinstance(self.patches, nn.Linear) and self.patch_norm is None:
             weight, bias = self.patches.weight, self.patches.bias
             frames = project_patches(features, weight, bias, patch=patch, stride=stride)
             if hidden is not None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mode_ssm.config import Direction, Smoothing
 from mode_ssm.errors import InputError
 from mode_ssm.models.encoder import Encoder
+from mode_ssm.models.int8 import pack
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.models.preprocessor import count_patches
 
@@ -22,15 +23,20 @@ class EncoderStream:
         model: a network with a causal encoder and, if it smooths, causal smoothing; in eval mode. The stream has a copy
             of its encoder as it is now.
         session_index: the first trial's session; -1 for one that the model has not seen.
+        int8: weights of 8 bits in its copy of the large projections, whose frames are then close to those of the model
+            and no longer equal, on a CPU.
 
     Raises:
-        InputError: when the network needs the future.
+        InputError: when the network needs the future, or its encoder has no projections to pack.
     """
 
-    def __init__(self, model: ModeSSM, session_index: int = -1) -> None:
+    def __init__(self, model: ModeSSM, session_index: int = -1, *, int8: bool = False) -> None:
         _require_causal(model)
-        self._preprocessor = model.preprocessor
+        self._preprocessor = copy.deepcopy(model.preprocessor) if int8 else model.preprocessor
         self._encoder = _for_single_frames(model.encoder)
+        if int8:
+            pack(self._preprocessor)
+            pack(self._encoder)
         self._device = model.ctc_head.weight.device
         self.start(session_index)
 
