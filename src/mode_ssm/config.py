@@ -668,6 +668,17 @@ class ListenConfig:
 
 
 @dataclass(kw_only=True)
+class ListeningConfig:
+    """`mode-ssm listening`: learn the two thresholds of ListenConfig that are no times."""
+
+    checkpoint: str = required("a run folder or a checkpoint", path=True)
+    data: DataConfig = field(default_factory=RunDataConfig)
+    device: Device = setting(Device.auto)
+    split: str = setting("val", among=("train", "val", "test"))
+    batch_size: int = setting(16, unit="trials", low=1)
+
+
+@dataclass(kw_only=True)
 class StreamDecodingConfig:
     """What decodes features as they come."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mode_ssm.batch import Trial
-from mode_ssm.config import DataConfig, LiveConfig, Normalisation, StreamDecodingConfig, WordDecoder
+from mode_ssm.config import DataConfig, ListenConfig, LiveConfig, Normalisation, StreamDecodingConfig, WordDecoder
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream, lag_frames
@@ -28,6 +28,7 @@ from mode_ssm.live.session import Identity, LiveSession
 from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
 from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials
 from mode_ssm.live.streams.opening import open_sink, open_source
+from mode_ssm.live.thresholds import thresholds_file, with_learnt
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.words import word_search
 from mode_ssm.running_scale import Scale
@@ -74,8 +75,12 @@ def open_decoder(config: StreamDecodingConfig, recogniser: Recogniser) -> tuple[
         None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
     )
     if config.listen:
-        return ContinuousSpeech(recogniser, head, words, config.listening, int8=config.int8), identity
+        return ContinuousSpeech(recogniser, head, words, _thresholds(config, recogniser), int8=config.int8), identity
     return SpokenTrials(recogniser, head, words, int8=config.int8), identity
+
+
+def _thresholds(config: StreamDecodingConfig, recogniser: Recogniser) -> ListenConfig:
+    return with_learnt(config.listening, thresholds_file(recogniser.checkpoint.path))
 
 
 def _word_search(config: StreamDecodingConfig, recogniser: Recogniser, decoder: WordDecoder) -> LiveWords:

@@ -4,6 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mode_ssm.config import Decoder as Head
 from mode_ssm.config import ListenConfig
@@ -28,6 +29,24 @@ class ListenFrames(NamedTuple):
         return cls(*(max(1, round(1000 * value / frame_ms)) for value in seconds))
 
 
+def evidence(log_probs: Floats, labels: Labels) -> NDArray[np.float64]:
+    """(..., V) log-probabilities of the CTC head to (...): the probability of a label that is spoken."""
+    rest = [labels.blank] + ([] if labels.boundary is None else [labels.boundary])
+    return 1.0 - np.exp(log_probs[..., rest].astype(np.float64)).sum(axis=-1)
+
+
+def require_ctc(recogniser: Recogniser) -> None:
+    """
+    Raises:
+        InputError: for a network without a trained CTC head.
+    """
+    if Head.ctc not in recogniser.heads:
+        raise InputError(
+            f"live.listen finds speech by the posteriors of a CTC head, and {recogniser.checkpoint.path} has none "
+            "that was trained; train with a ctc_weight, or let the source say when someone speaks."
+        )
+
+
 class SpeechDetector:
     """Says frame by frame whether someone speaks, from the posteriors of the CTC head.
 
@@ -37,21 +56,20 @@ class SpeechDetector:
     """
 
     def __init__(self, labels: Labels, config: ListenConfig, frames: ListenFrames) -> None:
-        self._rest = [labels.blank] + ([] if labels.boundary is None else [labels.boundary])
-        self._config, self._frames = config, frames
+        self._labels, self._config, self._frames = labels, config, frames
         self._recent: deque[float] = deque(maxlen=frames.onset)
         self._quiet = 0
         self.speaking = False
 
     def hear(self, log_probs: Floats) -> bool:
         """Take a frame (V,), and say whether someone speaks."""
-        evidence = 1.0 - float(np.exp(log_probs[self._rest]).sum())
+        label = float(evidence(log_probs, self._labels))
         if self.speaking:
-            self._quiet = 0 if evidence >= self._config.end_evidence else self._quiet + 1
+            self._quiet = 0 if label >= self._config.end_evidence else self._quiet + 1
             if self._quiet >= self._frames.end:
                 self.forget()
         else:
-            self._recent.append(evidence)
+            self._recent.append(label)
             if sum(self._recent) >= self._config.onset_labels:
                 self.speaking, self._quiet = True, 0
         return self.speaking
@@ -76,11 +94,7 @@ class ContinuousSpeech(SpokenTrials):
         self, recogniser: Recogniser, head: Head, words: LiveWords | None, config: ListenConfig, *, int8: bool = False
     ) -> None:
         super().__init__(recogniser, head, words, int8=int8)
-        if Head.ctc not in recogniser.heads:
-            raise InputError(
-                f"live.listen finds speech by the posteriors of a CTC head, and {recogniser.checkpoint.path} has none "
-                "that was trained; train with a ctc_weight, or let the source say when someone speaks."
-            )
+        require_ctc(recogniser)
         self._frames = ListenFrames.of(config, recogniser.frame_ms)
         self._detector = SpeechDetector(recogniser.checkpoint.labels, config, self._frames)
         self._before: deque[HeadOutputs] = deque(maxlen=self._frames.before)
