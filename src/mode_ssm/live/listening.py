@@ -32,7 +32,8 @@ class ListenFrames(NamedTuple):
 def evidence(log_probs: Floats, labels: Labels) -> NDArray[np.float64]:
     """(..., V) log-probabilities of the CTC head to (...): the probability of a label that is spoken."""
     rest = [labels.blank] + ([] if labels.boundary is None else [labels.boundary])
-    return 1.0 - np.exp(log_probs[..., rest].astype(np.float64)).sum(axis=-1)
+    heard: NDArray[np.float64] = 1.0 - np.exp(log_probs[..., rest].astype(np.float64)).sum(axis=-1)
+    return heard
 
 
 def require_ctc(recogniser: Recogniser) -> None:

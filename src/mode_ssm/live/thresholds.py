@@ -54,9 +54,9 @@ def learn_thresholds(trials: Sequence[HeardTrial], frames: ListenFrames) -> Thre
             onsets.append(summed[word[0] : word[-1] + frames.onset].max())
             around = np.clip(word[:, None] + [-1, 0, 1], 0, len(trial.evidence) - 1)
             peaks.append(np.median(trial.evidence[around].max(axis=1)))
-        begin, end = int(trial.words[0][0]), int(trial.words[-1][-1])
-        sums += [summed[: max(0, begin - 2)], _last_frames(trial.evidence[end + 3 :], frames.onset)]
-        quiet += [trial.evidence[: max(0, begin - 2)], trial.evidence[end + 3 :]]
+        before, after = max(0, int(trial.words[0][0]) - 2), trial.evidence[int(trial.words[-1][-1]) + 3 :]
+        sums += [summed[:before], _last_frames(after, frames.onset)]
+        quiet += [trial.evidence[:before], after]
     rest = np.concatenate([np.zeros(0), *quiet])
     if len(onsets) < LEAST_WORDS or len(rest) < LEAST_REST:
         raise InputError(
@@ -72,7 +72,8 @@ def learn_thresholds(trials: Sequence[HeardTrial], frames: ListenFrames) -> Thre
 def _last_frames(evidence: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """(S,): the sum of each frame and those before it, `window` in all."""
     added = np.concatenate([np.zeros(window), np.cumsum(evidence)])
-    return added[window:] - added[: len(evidence)]
+    sums: NDArray[np.float64] = added[window:] - added[: len(evidence)]
+    return sums
 
 
 def _middle(speech: NDArray[np.float64], rest: NDArray[np.float64]) -> float:
