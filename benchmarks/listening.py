@@ -1,10 +1,11 @@
 """Hours with pauses: speech found by the network itself, beside trials that were cut by the simulator.
 
-    python benchmarks/listening.py --run RUN --lm LM [--minutes 60] [--preset demo]
+    python benchmarks/listening.py --run RUN --lm LM [--minutes 60] [--preset demo] [--simulate KEY=VALUE ...] [--name NAME]
 
 RUN is a causal network trained on the preset's recordings, LM its language model (mode-ssm demo --live makes both). The
 val trials of its sessions are played one after another, again and again, each after a rest of its own length in which
-the simulated electrodes go on and nobody speaks. Phonemes of the pieces of speech that were found are compared with
+the simulated electrodes go on and nobody speaks. Thresholds are those that `mode-ssm listening RUN` learnt, where it did.
+Phonemes of the pieces of speech that were found are compared with
 those of the trials that they overlap; what overlaps none is false. Writes benchmarks/results/listening.json and .md.
 """
 
@@ -29,6 +30,7 @@ from mode_ssm.language.vocabulary import load_words
 from mode_ssm.live.events import Begin, Floats
 from mode_ssm.live.listening import ContinuousSpeech
 from mode_ssm.live.spoken import Heard, LiveWords, SpokenTrials, Told
+from mode_ssm.live.thresholds import thresholds_file, with_learnt
 from mode_ssm.recognition.network import load_recogniser
 from mode_ssm.scoring import ErrorRate, edit_counts, total
 from mode_ssm.settings import read_settings
@@ -60,6 +62,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--seed", type=int, default=0, help="of the recordings that the network was trained on")
+    parser.add_argument("--simulate", nargs="*", default=[], help="more settings of these, such as max_sessions=6")
+    parser.add_argument("--name", default="listening", help="of the files in benchmarks/results")
     options = parser.parse_args()
     torch.set_num_threads(1)
     recogniser = load_recogniser(str(options.run))
@@ -67,7 +71,8 @@ def main() -> None:
     search = CTCWordSearch(model, build_tree(model), WordSearchConfig(), nbest=1)
     words = LiveWords(partial(CommittingStream, search), lambda heard: heard.ctc)
     cut = SpokenTrials(recogniser, Head.ctc, words)
-    listening = ContinuousSpeech(recogniser, Head.ctc, words, ListenConfig())
+    thresholds = with_learnt(ListenConfig(), thresholds_file(recogniser.checkpoint.path))
+    listening = ContinuousSpeech(recogniser, Head.ctc, words, thresholds)
     said, found, cut_errors, frame, day = [], [], [], 0, ""
     listened: list[Spoken] = []
     for session, trial, rest in _endless(options):
@@ -87,12 +92,14 @@ def main() -> None:
     _keep(listening.end(), frame, listened)
     found = [piece for piece in listened if piece.told]
     figures = _figures(said, found, cut_errors, frame) | {"preset": options.preset}
-    kept.write(kept.RESULTS / "listening.json", figures, _table(figures))
+    kept.write(kept.RESULTS / f"{options.name}.json", figures, _table(figures))
 
 
 def _endless(options: argparse.Namespace) -> Iterator[tuple[str, RecordedTrial, Floats]]:
     """Val trials with the rest before each, z-scored as the trials' block is."""
-    config = read_settings(SimulateConfig, ["out=nowhere", f"preset={options.preset}", f"seed={options.seed}"])
+    config = read_settings(
+        SimulateConfig, ["out=nowhere", f"preset={options.preset}", f"seed={options.seed}", *options.simulate]
+    )
     preset, sessions = plan_sessions(config)
     rng = np.random.default_rng(0)
     while True:
