@@ -1,12 +1,12 @@
 """Hours with pauses: speech found by the network itself, beside trials that were cut by the simulator.
 
-    python benchmarks/listening.py --run RUN --lm LM [--minutes 60] [--preset demo] [--simulate KEY=VALUE ...] [--name NAME]
+    python benchmarks/listening.py --run RUN --lm LM [--minutes 60] [--preset demo] [--simulate KEY=VALUE ...]
 
 RUN is a causal network trained on the preset's recordings, LM its language model (mode-ssm demo --live makes both). The
 val trials of its sessions are played one after another, again and again, each after a rest of its own length in which
-the simulated electrodes go on and nobody speaks. Thresholds are those that `mode-ssm listening RUN` learnt, where it did.
-Phonemes of the pieces of speech that were found are compared with
-those of the trials that they overlap; what overlaps none is false. Writes benchmarks/results/listening.json and .md.
+the simulated electrodes go on and nobody speaks. Thresholds are those that `mode-ssm listening RUN` learnt, where it
+did. Phonemes of the pieces of speech that were found are compared with those of the trials that they overlap; what
+overlaps none is false. Writes benchmarks/results/listening.json and .md.
 """
 
 import argparse
