@@ -29,7 +29,7 @@ from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.live.events import Begin, Floats
 from mode_ssm.live.listening import ContinuousSpeech
-from mode_ssm.live.spoken import Heard, LiveWords, SpokenTrials, Told
+from mode_ssm.live.spoken import Heard, LiveWords, Said, SpokenTrials, Told
 from mode_ssm.live.thresholds import thresholds_file, with_learnt
 from mode_ssm.recognition.network import load_recogniser
 from mode_ssm.scoring import ErrorRate, edit_counts, total
@@ -152,7 +152,7 @@ def _keep(several: list[Told], frame: int, into: list[Spoken]) -> None:
             into.append(Spoken(frame, frame))
         elif isinstance(told, Heard):
             into[-1].phonemes += told.phonemes
-        else:
+        elif isinstance(told, Said):
             into[-1].words = list(told.words or ())
             into[-1].told = into[-1].end = frame
 

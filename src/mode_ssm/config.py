@@ -667,6 +667,24 @@ class ListenConfig:
     forget_seconds: float = setting(4.0, "of rest, after which the encoder forgets what it heard", low=0.1)
 
 
+@dataclass
+class WatchConfig:
+    """What is said of single channels while frames come."""
+
+    flat_seconds: float = setting(
+        10.0, "without a change, after which a channel is said to be flat; ten times its own longest pause", low=0.1
+    )
+    range: float = setting(
+        10.0, "beyond which a value is out of range; said where half of a second is", unit="standard deviations", low=1
+    )
+
+
+class Talk(StrEnum):
+    source = "source"
+    listen = "listen"  # the network finds it
+    button = "button"  # on the page, while the source says that someone may speak
+
+
 @dataclass(kw_only=True)
 class ListeningConfig:
     """`mode-ssm listening`: learn the two thresholds of ListenConfig that are no times."""
@@ -697,6 +715,7 @@ class StreamDecodingConfig:
     )
     listen: bool = setting(False, "find by itself when someone speaks; false = the source says when")
     listening: ListenConfig = field(default_factory=ListenConfig)  # for listen=true
+    watch: WatchConfig = field(default_factory=WatchConfig)
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(None, "as for decode", path=True)
     redis: RedisConfig = field(default_factory=RedisConfig)  # source=redis://..., or the node's
@@ -713,6 +732,10 @@ class LiveConfig(StreamDecodingConfig):
     log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
     speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
     data: DataConfig = field(default_factory=RunDataConfig)  # replay
+    talk: Talk = setting(Talk.source, "who says when someone speaks: the source, the network, or the page's button")
+    alternatives: int = setting(
+        5, "told for each word after the end of a trial, with how sure it is; 0 = neither", low=0, high=40
+    )
 
 
 @dataclass(kw_only=True)

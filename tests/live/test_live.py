@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 
 from mode_ssm.cli import main
+from mode_ssm.config import WordSearchConfig
+from mode_ssm.language.confidence import Confidence
+from mode_ssm.language.weights import write_weights
+from mode_ssm.live.desk import Desk, Press
+from mode_ssm.live.events import Correction, End
+from mode_ssm.live.log import Logged
 from tests.live.conftest import Laboratory
 from tests.small import SESSIONS
 
@@ -45,6 +51,46 @@ def test_a_replay_finds_the_words_of_decode(laboratory, tmp_path, capsys, decode
     assert len(decoded) == 3
 
 
+@pytest.mark.parametrize("decoder", ["ctc", "rnnt", "joint"])
+@pytest.mark.parametrize("learnt", [None, Confidence(2.8, 0.7, -0.3, 100, 0.01, 0.9)])
+def test_words_are_as_sure_as_those_of_decode(laboratory, tmp_path, capsys, decoder, learnt):
+    write_weights(tmp_path / "weights.json", WordSearchConfig(), 0.1, str(laboratory.lm), learnt)
+    named = [f"checkpoint={laboratory.run}", f"lm={laboratory.lm}", f"data.data_root={laboratory.data}"]
+    weights = f"weights={tmp_path / 'weights.json'}"
+    run(capsys, "decode", *named, f"decoder={decoder}", f"output_dir={tmp_path}", weights, "alternatives=3")
+    trials = [entry for entry in messages(tmp_path / "nbest.jsonl") if entry["session"] == SESSION]
+    decoded = [[slot for slot in entry["network"] if slot["word"]] for entry in trials]
+    sink = f"sink=[jsonl:{tmp_path / 'said.jsonl'}]"
+    agreed = ["commit_share=1", "commit_seconds=null", "alternatives=3"]
+    live(capsys, laboratory, f"decoder={decoder}", f"source=replay:{SESSION}/val", sink, weights, *agreed)
+    told = messages(tmp_path / "said.jsonl")
+    ends, sure = ([m for m in told if m["type"] == kind] for kind in ("end", "sure"))
+    assert [m["words"] for m in ends] == [[slot["word"] for slot in slots] for slots in decoded]
+    decoded = [slots for slots in decoded if slots]
+    assert [m["end"] for m in sure] == [m["frame"] for m in ends if m["words"]]
+    assert [m["posteriors"] for m in sure] == [approx([slot["posterior"] for slot in slots]) for slots in decoded]
+    assert [m["alternatives"] for m in sure] == [
+        [[[word, approx(share)] for word, share in slot["alternatives"]] for slot in slots] for slots in decoded
+    ]
+    if learnt is None:
+        assert {m["confidences"] for m in sure} == {None}
+    else:
+        assert [m["confidences"] for m in sure] == [approx([slot["confidence"] for slot in s]) for s in decoded]
+
+
+def approx(value):
+    return pytest.approx(value, abs=2e-3)
+
+
+def test_a_trial_that_is_too_long_and_no_alternatives_say_nothing_of_how_sure_words_are(
+    laboratory, tmp_path, capsys, monkeypatch
+):
+    for name, more in (("without", ["alternatives=0"]), ("long", [])):
+        live(capsys, laboratory, f"source=replay:{SESSION}/val", f"sink=[jsonl:{tmp_path / name}]", *more)
+        assert {m["type"] for m in messages(tmp_path / name)} == {"begin", "words", "end"}
+        monkeypatch.setattr("mode_ssm.commands.live.LONGEST_SECONDS", 0.5)
+
+
 def test_what_is_committed_is_only_ever_longer_and_frames_go_on(laboratory, tmp_path, capsys):
     live(capsys, laboratory, f"source=replay:{SESSION}/train", f"sink=[jsonl:{tmp_path / 'said.jsonl'}]")
     told = messages(tmp_path / "said.jsonl")
@@ -58,7 +104,7 @@ def test_what_is_committed_is_only_ever_longer_and_frames_go_on(laboratory, tmp_
             assert message["committed"][: len(committed)] == committed
             committed = message["committed"]
             assert message["time"] == pytest.approx((message["frame"] + 1) * 0.02)
-        else:
+        elif message["type"] == "end":
             assert message["words"][: len(committed)] == committed
 
 
@@ -75,12 +121,15 @@ def test_a_log_is_decoded_again_as_it_was(laboratory, tmp_path, capsys):
 
 def test_one_trial_on_the_console_and_how_long_steps_took(laboratory, tmp_path, capsys):
     printed = live(capsys, laboratory, f"source=replay:{SESSION}/val/trial_0001")
-    said, decoded, summary = printed.strip().splitlines()
+    uncalibrated, said, decoded, summary = printed.strip().splitlines()
+    assert uncalibrated.startswith("Posteriors of words are not calibrated")
     assert said == "said     Unseen words."
     assert decoded.startswith("decoded  ")
     told = json.loads(summary)
     assert told["frames"] == {"taken": 90}
     assert told["step"]["steps"] == 20  # of 4 frames, after the first patch of 14
+    assert told["end"]["steps"] == 1
+    assert told["alarms"] == {}
     assert 0 < told["step"]["p50_ms"] <= told["step"]["p99_ms"] <= told["step"]["p99.9_ms"]
 
 
@@ -100,6 +149,8 @@ def test_phonemes_alone_need_no_language_model(laboratory, tmp_path, capsys):
         ([f"source=replay:{SESSION}/val", "sink=[gramophone]"], "give console, jsonl:FILE, page, page:PORT or redis:"),
         ([f"source=replay:{SESSION}/val", "sink=[page:http]"], "give console, jsonl:FILE, page, page:PORT or redis:"),
         ([f"source=replay:{SESSION}/val", "lm=nowhere"], "has no lexicon.txt"),
+        ([f"source=replay:{SESSION}/val", "talk=button"], "needs the page that has the button; give sink=[page]"),
+        ([f"source=replay:{SESSION}/val", "talk=button", "listen=true"], "and talk=button the page; give one"),
     ],
 )
 def test_what_does_not_fit_is_said(laboratory, capsys, words, sentence):
@@ -122,3 +173,36 @@ def test_a_file_of_messages_is_never_written_over(laboratory, tmp_path, capsys):
 def test_a_line_that_is_no_event_is_named(laboratory, tmp_path, capsys):
     (tmp_path / "log").write_text('{"event": "end"}\n{"event": "song"}\n', encoding="utf-8")
     assert "no event of a log in line 2" in live(capsys, laboratory, f"source=log:{tmp_path / 'log'}", status=2)
+
+
+def test_a_correction_in_a_log_is_told_again(laboratory, tmp_path, capsys):
+    log, out = tmp_path / "log.jsonl", tmp_path / "said.jsonl"
+    live(capsys, laboratory, f"source=replay:{SESSION}/val/trial_0001", f"log={log}")
+    with log.open("a", encoding="utf-8") as file:
+        meant = Correction(89, 0, "their", "")
+        for event in Logged([meant, End()], file):
+            assert event in (meant, End())
+    printed = live(capsys, laboratory, f"source=log:{log}", f"sink=[console,jsonl:{out}]")
+    told = next(m for m in messages(out) if m["type"] == "correction")
+    assert {name: told[name] for name in meant._fields} == meant._asdict()
+    assert "meant    (no word) in place of their" in printed
+
+
+def test_the_button_of_the_page_begins_and_ends_trials(laboratory, tmp_path, capsys, monkeypatch):
+    """Pressed by a browser that is there before the first frame, a replay is as without it."""
+
+    def pressed(self, source):
+        yield Press(True)
+        yield from source
+
+    monkeypatch.setattr(Desk, "joined", pressed)
+    ends = []
+    for name, more in (("source", []), ("button", ["talk=button"])):
+        sink = f"sink=[page:0,jsonl:{tmp_path / name}]"
+        live(capsys, laboratory, f"source=replay:{SESSION}/val", sink, *more)
+        ends.append([{k: v for k, v in m.items() if k != "ms"} for m in messages(tmp_path / name)])
+    assert ends[0] == ends[1]
+    assert len(ends[0]) > 3
+    monkeypatch.setattr(Desk, "joined", lambda _, source: source)
+    live(capsys, laboratory, f"source=replay:{SESSION}/val", f"sink=[page:0,jsonl:{tmp_path / 'up'}]", "talk=button")
+    assert messages(tmp_path / "up") == []

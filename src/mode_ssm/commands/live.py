@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from mode_ssm.batch import Trial
-from mode_ssm.config import DataConfig, ListenConfig, LiveConfig, Normalisation, StreamDecodingConfig, WordDecoder
+from mode_ssm.config import DataConfig, ListenConfig, LiveConfig, Normalisation, StreamDecodingConfig, Talk, WordDecoder
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream, lag_frames
@@ -18,7 +19,9 @@ from mode_ssm.language.folder import ARPA, LEXICON, STORE
 from mode_ssm.language.transducer_search import TransducerFrames
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
-from mode_ssm.language.weights import choose_weights
+from mode_ssm.language.weights import choose_confidence, choose_weights
+from mode_ssm.language.word_places import WIDE, WordPlaces
+from mode_ssm.live.desk import Desk, Press
 from mode_ssm.live.events import Event, Floats
 from mode_ssm.live.listening import ContinuousSpeech
 from mode_ssm.live.log import Logged, LogReplay
@@ -28,10 +31,14 @@ from mode_ssm.live.session import Identity, LiveSession
 from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
 from mode_ssm.live.spoken import HeadOutputs, LiveWords, SpokenTrials
 from mode_ssm.live.streams.opening import open_sink, open_source
+from mode_ssm.live.sureness import LONGEST_SECONDS, Sureness
+from mode_ssm.live.talk import PushToTalk
 from mode_ssm.live.thresholds import thresholds_file, with_learnt
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.words import word_search
 from mode_ssm.running_scale import Scale
+
+RAW = ("redis:",)  # sources of frames that nobody has normalised
 
 
 def live(config: LiveConfig) -> None:
@@ -41,26 +48,57 @@ def live(config: LiveConfig) -> None:
         InputError: when anything named cannot be read or written, or the network needs the future.
     """
     recogniser = load_recogniser(config.checkpoint, config.device)
-    spoken, identity = open_decoder(config, recogniser)
-    source: Iterable[Event] = _source(config, recogniser)
+    talk = _talk(config)
+    listens = replace(config, listen=talk is Talk.listen)
+    spoken, identity = open_decoder(listens, recogniser, alternatives=config.alternatives)
+    desk = Desk()
     with ExitStack() as stack:
+        stack.callback(desk.close)
+        source = _events(config, recogniser, desk, talk)
         if config.log is not None:
             source = Logged(source, stack.enter_context(new_file(Path(config.log))))
         sinks = []
         for name in config.sink:
-            sinks.append(_sink(name, recogniser))
+            sinks.append(_sink(name, recogniser, desk, talk))
             stack.callback(sinks[-1].close)
         channels = recogniser.checkpoint.config.preprocessor.num_channels
-        session = LiveSession(spoken, sinks, channels, identity)
+        session = LiveSession(spoken, sinks, channels, identity, config.watch)
         try:
             session.run(source)
         finally:
-            told = {"frames": dict(session.repair.counts), "step": session.latency.summary()}
-            print(json.dumps(told))
+            print(json.dumps(session.summary()))
 
 
-def open_decoder(config: StreamDecodingConfig, recogniser: Recogniser) -> tuple[SpokenTrials, Identity]:
-    """What decodes as the settings say, and what it is.
+def _talk(config: LiveConfig) -> Talk:
+    """
+    Raises:
+        InputError: where two are named, or the button has no page.
+    """
+    if config.listen and config.talk is Talk.button:
+        raise InputError("listen=true lets the network say when someone speaks, and talk=button the page; give one.")
+    if config.talk is Talk.button and not _has_page(config):
+        raise InputError("talk=button needs the page that has the button; give sink=[page].")
+    return Talk.listen if config.listen else config.talk
+
+
+def _has_page(config: LiveConfig) -> bool:
+    return any(name.partition(":")[0] == "page" for name in config.sink)
+
+
+def _events(config: LiveConfig, recogniser: Recogniser, desk: Desk, talk: Talk) -> Iterable[Event]:
+    """The source's events, normalised, and between them what is asked on a page."""
+    source = _source(config, recogniser)
+    if _has_page(config):
+        together = desk.joined(source)
+        talked = PushToTalk(together) if talk is Talk.button else together
+        source = (event for event in talked if not isinstance(event, Press))
+    return as_trained(source, recogniser) if config.source.startswith(RAW) else source
+
+
+def open_decoder(
+    config: StreamDecodingConfig, recogniser: Recogniser, *, alternatives: int = 0
+) -> tuple[SpokenTrials, Identity]:
+    """What decodes as the settings say, and what it is; with so many alternatives for each word of a trial.
 
     Raises:
         InputError: when the language model or a file of weights cannot be read, or the network needs the future.
@@ -69,7 +107,7 @@ def open_decoder(config: StreamDecodingConfig, recogniser: Recogniser) -> tuple[
     if decoder is WordDecoder.joint and config.lm is None:
         raise InputError("decoder=joint finds words, which takes a language model; give lm=FOLDER, or ctc or rnnt.")
     head = Head.ctc if decoder is WordDecoder.ctc else Head.rnnt
-    words = None if config.lm is None else _word_search(config, recogniser, decoder)
+    words = None if config.lm is None else _word_search(config, recogniser, decoder, alternatives)
     identity = Identity(
         _digest([recogniser.checkpoint.path]),
         None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
@@ -83,7 +121,9 @@ def _thresholds(config: StreamDecodingConfig, recogniser: Recogniser) -> ListenC
     return with_learnt(config.listening, thresholds_file(recogniser.checkpoint.path))
 
 
-def _word_search(config: StreamDecodingConfig, recogniser: Recogniser, decoder: WordDecoder) -> LiveWords:
+def _word_search(
+    config: StreamDecodingConfig, recogniser: Recogniser, decoder: WordDecoder, alternatives: int
+) -> LiveWords:
     """
     Raises:
         InputError: where there is no such language model or file of weights.
@@ -92,8 +132,15 @@ def _word_search(config: StreamDecodingConfig, recogniser: Recogniser, decoder: 
     settings = choose_weights(config.weights, config.search, checkpoint.path, decoder, str(config.lm))
     model = load_words(str(config.lm), checkpoint.labels, settings)
     share, lag = config.commit_share, lag_frames(config.commit_seconds, recogniser.frame_ms)
-    search = word_search(recogniser.model, model, build_tree(model), settings, decoder)
-    return LiveWords(lambda: CommittingStream(search, share, lag), partial(_piece, decoder))
+    tree = build_tree(model)
+    search = word_search(recogniser.model, model, tree, settings, decoder, nbest=WIDE if alternatives else 1)
+    sureness = None
+    if alternatives:
+        places = WordPlaces(model, settings, None, heard=Head.ctc in recogniser.heads, tree=tree)
+        confidence = choose_confidence(config.weights, settings, checkpoint.path, decoder, str(config.lm))
+        longest = round(1000 * LONGEST_SECONDS / recogniser.frame_ms)
+        sureness = Sureness(places, confidence, alternatives, longest)
+    return LiveWords(lambda: CommittingStream(search, share, lag), partial(_piece, decoder), sureness)
 
 
 def _piece(decoder: WordDecoder, heard: HeadOutputs) -> Floats | TransducerFrames:
@@ -109,7 +156,7 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     if kind == "log" and rest:
         return LogReplay(Path(rest))
     if kind == "redis":
-        return as_trained(open_source(config.source, config.redis), recogniser)
+        return open_source(config.source, config.redis)
     if kind == "replay" and rest:
         return Replay(_trials(rest, config.data, recogniser), config.speed)
     raise InputError(
@@ -155,14 +202,14 @@ def _read(read: Callable[[int], object], chosen: Sequence[int]) -> Iterator[Tria
         yield trial
 
 
-def _sink(name: str, recogniser: Recogniser) -> Sink:
+def _sink(name: str, recogniser: Recogniser, desk: Desk, talk: Talk) -> Sink:
     kind, _, rest = name.partition(":")
     if name == "console":
         return ConsoleSink(Console())
     if kind == "jsonl" and rest:
         return JsonlSink(Path(rest))
     if kind == "page" and (rest.isdigit() or name == "page"):
-        return _page(int(rest or "8765"), recogniser)
+        return _page(int(rest or "8765"), recogniser, desk, talk)
     if kind == "redis":
         return open_sink(name)
     raise InputError(
@@ -170,10 +217,10 @@ def _sink(name: str, recogniser: Recogniser) -> Sink:
     )
 
 
-def _page(port: int, recogniser: Recogniser) -> Sink:
-    from mode_ssm.live.page.server import PageSink  # a web server, for a page alone
+def _page(port: int, recogniser: Recogniser, desk: Desk, talk: Talk) -> Sink:
+    from mode_ssm.live.page.opening import open_page  # a web server, for a page alone
 
-    sink = PageSink(port, recogniser.checkpoint.labels)
+    sink = open_page(port, recogniser.checkpoint, desk, button=talk is Talk.button)
     print(f"Page: {sink.url}", flush=True)
     return sink
 

@@ -49,6 +49,6 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
     output = config.output_stream or nickname
     with closing(BrandSink(server, output, nickname, source, recogniser.checkpoint.labels)) as sink:
         channels = recogniser.checkpoint.config.preprocessor.num_channels
-        session = LiveSession(spoken, [sink], channels, identity)
+        session = LiveSession(spoken, [sink], channels, identity, config.watch)
         ready()
         session.run(as_trained(source, recogniser))

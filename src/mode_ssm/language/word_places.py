@@ -13,7 +13,7 @@ from mode_ssm.language.search import Found
 from mode_ssm.language.trie import ROOT, PrefixTree, build_tree
 from mode_ssm.language.word_slots import SentencePlaces, WordSlot
 from mode_ssm.language.word_times import FrameClock, word_times
-from mode_ssm.language.word_windows import WordWindows
+from mode_ssm.language.word_windows import Rival, WordWindows, Worked, finished
 
 WIDE = 50  # sentences of a trial that are aligned, however few are written
 
@@ -42,8 +42,16 @@ class WordPlaces:
 
     def of(self, ctc: NDArray[np.floating], nbest: Sequence[WordHypothesis]) -> SentencePlaces:
         """The places of the best sentence of a trial, from its CTC log-probabilities (S, V)."""
+        return finished(self.in_pieces(ctc, nbest, max(len(ctc), 1)))
+
+    def in_pieces(
+        self, ctc: NDArray[np.floating], nbest: Sequence[WordHypothesis], frames: int
+    ) -> Worked[SentencePlaces]:
+        """The same, so many frames at a time."""
         best = nbest[0] if nbest else None
-        windows = self._windows(ctc, best) if self._windows is not None and best is not None else []
+        windows: list[list[Rival]] = []
+        if self._windows is not None and best is not None:
+            windows = yield from self._windows.in_pieces(ctc, best, frames)
         times = None if self._clock is None or best is None else word_times(best, self._clock, self._boundary)
         return SentencePlaces(nbest[:WIDE], windows, times)
 

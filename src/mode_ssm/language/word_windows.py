@@ -6,10 +6,10 @@ word's window. All windows of a trial go through the CTC word search side by sid
 after the words before it, and what is found there is scored with the words after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from mode_ssm.language.trie import ROOT, PrefixTree
 LM_FACTOR = 2.0
 KEPT = 40  # words a window, the found one among them
 _AFTER = 2  # words that follow a window and are scored with it
+
+T = TypeVar("T")
 
 
 class Rival(NamedTuple):
@@ -53,16 +55,25 @@ class WordWindows:
 
         The found word is always among them. None at all where the sentence's labels need more frames than there are.
         """
+        return finished(self.in_pieces(ctc, sentence, max(len(ctc), 1)))
+
+    def in_pieces(
+        self, ctc: NDArray[np.floating], sentence: WordHypothesis, frames: int
+    ) -> "Worked[list[list[Rival]]]":
+        """The same, so many frames of all windows at a time, for who has something else to do between."""
         labels = sentence.labels[: _whole(sentence.labels, self._boundary)]
         if not sentence.words or not _fits(labels, len(ctc)):
             return []
-        frames = ctc_alignment(torch.as_tensor(ctc), torch.tensor(labels), self._blank).tolist()
+        found = ctc_alignment(torch.as_tensor(ctc), torch.tensor(labels), self._blank).tolist()
         words = [self._numbers[word] for word in sentence.words]
-        windows = word_windows(labels, frames, self._boundary, len(ctc))
+        windows = [ctc[start:end] for start, end in word_windows(labels, found, self._boundary, len(ctc))]
         before = self._states(words)
         stream = self._search.begin(len(words))
         stream.beam.lm = np.array(before, np.int64)
-        stream.step([ctc[start:end] for start, end in windows])
+        for start in range(0, max(map(len, windows)), frames):
+            yield
+            stream.step([window[start : start + frames] for window in windows])
+        yield
         return [self._rivals(*_single_words(stream, place), words, before[place], place) for place in range(len(words))]
 
     def _states(self, words: Sequence[int]) -> list[int]:
@@ -97,6 +108,19 @@ class WordWindows:
             state, gain = scores.score(state, np.full(len(kept), word))
             gained += gain
         return gained + scores.finish(state) if place + _AFTER >= len(words) else gained
+
+
+Worked = Generator[None, None, T]  # what is found in the end, with places to pause before
+
+
+def finished(work: Worked[T]) -> T:
+    """Work without a pause."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
 
 def word_windows(labels: Sequence[int], frames: Sequence[int], boundary: int, size: int) -> list[tuple[int, int]]:

@@ -34,9 +34,21 @@ class Notice(NamedTuple):
 
     frame: int
     text: str
+    alarm: str | None = None  # where it lasts: what it is called
+    channels: tuple[int, ...] = ()  # all that have the alarm now; none = it is over
 
 
-Event = Begin | Frames | End | Notice
+class Correction(NamedTuple):
+    """What who watches says was meant in the place of a word that was told."""
+
+    end: int  # the frame of the message `end` that told it
+    place: int  # of the word there, from 0
+    word: str
+    by: str  # instead; empty = no word
+
+
+Event = Begin | Frames | End | Notice | Correction
+Aside = Notice | Correction  # changes nothing of what is decoded
 
 
 class LiveSource(Protocol):

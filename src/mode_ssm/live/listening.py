@@ -109,7 +109,9 @@ class ContinuousSpeech(SpokenTrials):
         return told
 
     def end(self) -> list[Told]:
-        told: list[Told] = [self._said()] if self._detector.speaking else []
+        told = self._judged()
+        if self._detector.speaking:
+            told += [self._said(), *self._judged()]
         self._detector.forget()
         self._rest()
         return told
@@ -120,6 +122,7 @@ class ContinuousSpeech(SpokenTrials):
         for place in range(len(outputs.ctc)):
             one = slice(place, place + 1)
             frame = HeadOutputs(outputs.ctc[one], None if outputs.transducer is None else outputs.transducer[one])
+            told += self._judged(pause=True)
             spoke, speaks = self._detector.speaking, self._detector.hear(outputs.ctc[place])
             if speaks and not spoke:
                 self._start_search()
@@ -128,7 +131,7 @@ class ContinuousSpeech(SpokenTrials):
             if speaks or spoke:
                 told.append(self._heard(frame))
             if spoke and not speaks:
-                told.append(self._said())
+                told += [*self._judged(), self._said()]
                 self._rest()
             if not speaks:
                 self._wait(frame)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mode_ssm.errors import InputError
 from mode_ssm.files import parse_json
-from mode_ssm.live.events import Begin, End, Event, Frames, Notice
+from mode_ssm.live.events import Begin, Correction, End, Event, Frames, Notice
 
 
 class Logged:
@@ -58,7 +58,7 @@ def _entry(event: Event) -> dict[str, object]:
         data = base64.b64encode(values.tobytes()).decode("ascii")
         shape = list(values.shape)
         return {"event": "frames", "first": event.first, "time": event.time, "shape": shape, "float32": data}
-    kind = {Begin: "begin", Notice: "notice", End: "end"}[type(event)]
+    kind = {Begin: "begin", Notice: "notice", Correction: "correction", End: "end"}[type(event)]
     return {"event": kind, **event._asdict()}
 
 
@@ -72,7 +72,10 @@ def _event(entry: dict[str, object]) -> Event:
     if kind == "begin":
         return Begin(**entry)  # type: ignore[arg-type]
     if kind == "notice":
-        return Notice(**entry)  # type: ignore[arg-type]
+        channels: list[int] = list(entry.get("channels", ()))  # type: ignore[call-overload]
+        return Notice(**entry | {"channels": tuple(channels)})  # type: ignore[arg-type]
+    if kind == "correction":
+        return Correction(**entry)  # type: ignore[arg-type]
     if kind == "end":
         return End()
     raise ValueError(f"an event {kind!r} is not known")

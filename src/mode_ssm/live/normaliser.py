@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from mode_ssm.live.events import Begin, End, Event, Floats, Frames, Notice
+from mode_ssm.live.events import Aside, Begin, End, Event, Floats, Frames
 from mode_ssm.running_scale import WINDOW, Moments, Scale, running_scale
 
 
@@ -31,7 +31,7 @@ class RunningNormaliser:
             if isinstance(event, Frames):
                 yield event._replace(features=self._normalised(event.features))
                 continue
-            if isinstance(event, Notice):
+            if isinstance(event, Aside):
                 yield event
                 continue
             self._remember()

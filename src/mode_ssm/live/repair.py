@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from mode_ssm.batch import FRAME_MS
-from mode_ssm.live.events import Begin, End, Event, Frames, Notice
+from mode_ssm.live.events import Aside, Begin, End, Event, Frames, Notice
 
 LONGEST_GAP = 3000 // FRAME_MS  # frames that are filled; after a longer gap the trial begins anew
 
@@ -33,7 +33,7 @@ class Repair:
             if isinstance(event, Frames):
                 yield from self._frames(event)
                 continue
-            if isinstance(event, Notice):
+            if isinstance(event, Aside):
                 yield event
                 continue
             self._begun = event if isinstance(event, Begin) else None

@@ -53,8 +53,10 @@ class ConsoleSink:
         elif kind == "end":
             words = message["words"]
             self._line(Text("decoded  " + " ".join(self._phonemes if words is None else words), style="bold"))
-        else:
+        elif kind == "notice":
             self._line(Text(f"frame {message['frame']}: {message['text']}", style="yellow"))
+        elif kind == "correction":
+            self._line(Text(f"meant    {message['by'] or '(no word)'} in place of {message['word']}", style="cyan"))
 
     def show(self, signal: Signal) -> None:
         """Nothing: a console has no room for it."""

@@ -9,7 +9,9 @@ from torch import Tensor
 from mode_ssm.config import Decoder as Head
 from mode_ssm.decoding.greedy import CTCStream, GreedyStream, TransducerStream
 from mode_ssm.language.commitment import CommittingStream, SpokenWords
+from mode_ssm.language.word_windows import Worked
 from mode_ssm.live.events import Begin, Floats
+from mode_ssm.live.sureness import Sureness, SureWords
 from mode_ssm.recognition.network import Recogniser
 from mode_ssm.recognition.searches import SearchOptions, transducer_callables
 from mode_ssm.recognition.stream import EncoderStream
@@ -27,6 +29,7 @@ class LiveWords(NamedTuple):
 
     begin: Callable[[], CommittingStream[Any]]  # a trial
     piece: Callable[[HeadOutputs], Any]  # what the search reads
+    sureness: Sureness | None = None  # where it is told how sure words are
 
 
 class Heard(NamedTuple):
@@ -42,7 +45,7 @@ class Said(NamedTuple):
     words: tuple[str, ...] | None  # of the best sentence; None without a language model
 
 
-Told = Begin | Heard | Said
+Told = Begin | Heard | Said | SureWords  # the last of the words that were said last
 
 
 class Step(NamedTuple):
@@ -68,6 +71,7 @@ class SpokenTrials:
     def __init__(self, recogniser: Recogniser, head: Head, words: LiveWords | None, *, int8: bool = False) -> None:
         self._recogniser, self._head, self._word_search = recogniser, head, words
         self._encoder = EncoderStream(recogniser.model, int8=int8)
+        self._judging: Worked[SureWords] | None = None  # of the trial that is over
         self._start_search()
 
     def begin(self, event: Begin) -> list[Told]:
@@ -87,7 +91,7 @@ class SpokenTrials:
 
     def end(self) -> list[Told]:
         """The trial is over."""
-        return [self._said()]
+        return [self._said(), *self._judged()]
 
     def _take(self, outputs: HeadOutputs) -> list[Told]:
         return [self._heard(outputs)]
@@ -99,11 +103,13 @@ class SpokenTrials:
     def _start_search(self) -> None:
         self._phonemes = self._search()
         self._words = None if self._word_search is None else self._word_search.begin()
+        self._searched, self._ctc = 0, list[Floats]()  # frames of the trial so far, for how sure its words are
 
     def _heard(self, outputs: HeadOutputs) -> Heard:
         words = None
         if self._word_search is not None and self._words is not None:
             words = self._words.step(self._word_search.piece(outputs))
+            self._keep(outputs)
         seen = torch.from_numpy(outputs.ctc) if self._head is Head.ctc else outputs.transducer
         assert seen is not None, "the head that decodes is trained"
         symbols = self._recogniser.checkpoint.labels.symbols
@@ -113,7 +119,33 @@ class SpokenTrials:
         if self._words is None:
             return Said(None)
         found = self._words.end()
+        sureness = None if self._word_search is None else self._word_search.sureness
+        if sureness is not None and self._searched <= sureness.longest and found and found[0].words:
+            self._judging = sureness(self._ctc, found)
         return Said(found[0].words if found else ())
+
+    def _judged(self, *, pause: bool = False) -> list[Told]:
+        """How sure the words are that were said last, once; where it may pause, perhaps only after some more calls."""
+        while self._judging is not None:
+            try:
+                next(self._judging)
+            except StopIteration as end:
+                self._judging = None
+                return [end.value]
+            if pause:
+                break
+        return []
+
+    def _keep(self, outputs: HeadOutputs) -> None:
+        """For how sure the words are; nothing grows where a trial goes on for hours."""
+        sureness = None if self._word_search is None else self._word_search.sureness
+        if sureness is None or outputs.ctc is None:
+            return
+        self._searched += len(outputs.ctc)
+        if self._searched > sureness.longest:
+            self._ctc.clear()
+        else:
+            self._ctc.append(outputs.ctc)
 
     def _heads(self, frames: Tensor) -> HeadOutputs:
         model, trained = self._recogniser.model, self._recogniser.heads

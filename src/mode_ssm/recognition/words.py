@@ -29,13 +29,18 @@ HotWords = Mapping[str, float] | Iterable[str]  # words or phrases, with boosts 
 
 
 def word_search(
-    network: ModeSSM, model: WordModel, tree: PrefixTree, settings: WordSearchConfig, decoder: WordDecoder
+    network: ModeSSM,
+    model: WordModel,
+    tree: PrefixTree,
+    settings: WordSearchConfig,
+    decoder: WordDecoder,
+    nbest: int = 1,
 ) -> WordSearch[Any]:
-    """For the best sentence: of CTC log-probabilities (s, V), or of TransducerFrames."""
+    """For the best sentences: of CTC log-probabilities (s, V), or of TransducerFrames."""
     if decoder is WordDecoder.ctc:
-        return CTCWordSearch(model, tree, settings, nbest=1)
+        return CTCWordSearch(model, tree, settings, nbest)
     graph, joint = word_graph(model, tree, settings), decoder is WordDecoder.joint
-    return TransducerSearch(graph, transducer_callables(network), settings, nbest=1, joint=joint)
+    return TransducerSearch(graph, transducer_callables(network), settings, nbest, joint=joint)
 
 
 class TimedWords(NamedTuple):

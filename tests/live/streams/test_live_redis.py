@@ -40,7 +40,8 @@ def test_words_are_those_of_a_replay_and_a_killed_server_is_survived(laboratory,
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as decoder:
         assert decoder.stdout is not None
-        assert decoder.stdout.readline().startswith(f"Source: redis://{redis_process.address}/{FEATURES}")
+        ready = f"Source: redis://{redis_process.address}/{FEATURES}"
+        assert any(line.startswith(ready) for line in iter(decoder.stdout.readline, ""))
         play(rig, trials[0])
         first = next_end(redis_process)
         redis_process.kill()

@@ -57,7 +57,7 @@ class BrandSink:
             said = self._said if words is None else " ".join(words)
             self._add({"end": self._newest()}, {})
             self._add({"final_decoded_sentence": said}, {FINAL_KEY: said, PARTIAL_KEY: ""})
-        else:
+        elif kind == "notice":
             entry = state_entry(State.warning, message["text"])
             self._writer.do(lambda client: client.xadd(self._state, cast(Any, entry)))
 
