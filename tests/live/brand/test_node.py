@@ -61,7 +61,7 @@ def states_of(process: RedisProcess) -> list[str]:
 def test_a_node_decodes_a_trial_and_ends_by_sigint(laboratory, redis_process, rig, tmp_path, capsys):
     said = tmp_path / "said.jsonl"
     live(capsys, laboratory, f"source=replay:{SESSION}/val/trial_0000", f"sink=[jsonl:{said}]")
-    *_, end = messages(said)
+    end = next(message for message in messages(said) if message["type"] == "end")
     redis = {"session": SESSION, "sync_step": 600}
     load_graph(redis_process, checkpoint=str(laboratory.run), lm=str(laboratory.lm), redis=redis)
     with h5py.File(laboratory.data / SESSION / "data_val.hdf5") as file:
