@@ -102,7 +102,9 @@ LM_COMMANDS = {
     "serve": Command(LmServeConfig, "commands.lm_serve:serve", "answer clients of the NEJM language model in Redis"),
     "prune": Command(LmPruneConfig, "commands.lm_prune:prune_model", "make a language model smaller", "lm"),
     "import": Command(
-        LmImportConfig, "commands.lm_import:import_model", "make a folder from an ARPA file and a lexicon"
+        LmImportConfig,
+        "commands.lm_import:import_model",
+        "make a folder from an ARPA file or KenLM's binary and a lexicon",
     ),
 }
 

@@ -488,11 +488,12 @@ class LmPruneConfig:
     threshold: float = setting(1e-8, "relative rise of perplexity below which an n-gram goes", low=0, high=1)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LmImportConfig:
     """`mode-ssm lm import`."""
 
-    arpa: str = required("an n-gram model in the ARPA format, perhaps .gz", path=True)
+    arpa: str | None = setting(None, "an n-gram model in the ARPA format, perhaps .gz", path=True)
+    binary: str | None = setting(None, "instead: one that KenLM's build_binary wrote", path=True)
     lexicon: str = required("lines of a word and its labels, perhaps with the word boundary at their end", path=True)
     out: str = required("the folder to write", path=True)
     tokens: str | None = setting(None, "a list of the symbols of the lexicon, one a line", path=True)

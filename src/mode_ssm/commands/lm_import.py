@@ -1,4 +1,4 @@
-"""`mode-ssm lm import`: the language models that others have, an ARPA file and a lexicon, as a folder of ours."""
+"""`mode-ssm lm import`: what others have, an ARPA file or a binary of KenLM and a lexicon, as a folder of ours."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +7,14 @@ from mode_ssm.config import LmImportConfig
 from mode_ssm.dictionary import DictionaryLine, read_dictionary
 from mode_ssm.errors import InputError
 from mode_ssm.labels import Labels, labels_of
-from mode_ssm.language.arpa import END, START, UNKNOWN, read_arpa
+from mode_ssm.language.arpa import END, START, UNKNOWN, BackoffModel, read_arpa
 from mode_ssm.language.folder import check_replaceable, write_folder
+from mode_ssm.language.kenlm import KenLMFile
+from mode_ssm.language.kenlm_file import is_binary
 from mode_ssm.language.lexicon import Lexicon, lexicon_text
+from mode_ssm.language.ngram_scores import NGramScores
 from mode_ssm.language.ngram_store import NGramStore
 
-_KENLM = b"mmap lm http://kheafield.com/code"  # how a binary of KenLM begins
 _BOUNDARY, _BLANK = ("SIL", "|", "<sil>"), ("BLANK", "<blk>", "<blank>")  # names that others have for these
 SHOWN = 10  # words named of those that do not match
 
@@ -23,34 +25,38 @@ def import_model(config: LmImportConfig) -> None:
     Raises:
         InputError: when a file cannot be read, or has symbols that are not among the labels.
     """
-    folder, arpa = Path(config.out), Path(config.arpa)
+    folder = Path(config.out)
     check_replaceable(folder)
     labels = labels_of(Path(), config.labels)
-    _check_no_binary(arpa)
+    path = _ngram_file(config)
     if config.tokens is not None:
         _check_tokens(Path(config.tokens), labels)
     lexicon = _read_lexicon(Path(config.lexicon), labels)
-    model = read_arpa(arpa)
-    ngrams = NGramStore.of(model)
+    model, ngrams = _open(path, binary=config.arpa is None)
     outside = [word for word in lexicon if ngrams.index(word) == ngrams.unknown]
-    silent = [word for word in model.words if word not in (START, END, UNKNOWN) and word.lower() not in lexicon]
-    summary = {"order": ngrams.order, "words": len(lexicon), "arpa": config.arpa, "lexicon": config.lexicon}
+    silent = [word for word in ngrams.words if word not in (START, END, UNKNOWN) and word.lower() not in lexicon]
+    summary = {"order": ngrams.order, "words": len(lexicon), "ngrams": str(path), "lexicon": config.lexicon}
     write_folder(folder, model, lexicon_text(lexicon, labels), summary)
     print(f"{folder}: {len(lexicon)} words, n-grams of order {ngrams.order}.")
-    _tell("words of the model have no pronunciation and cannot be decoded", silent, len(model.words))
+    _tell("words of the model have no pronunciation and cannot be decoded", silent, len(ngrams.words))
     _tell("words of the lexicon are not in the model and score as <unk>", outside, len(lexicon))
 
 
-def _check_no_binary(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_KENLM))
-    except OSError as error:
-        raise InputError(f"The n-gram model {path} cannot be read ({error.strerror}); give an ARPA file.") from None
-    if start == _KENLM:
-        raise InputError(
-            f"{path} is a binary of KenLM, whose n-grams cannot be listed; give the ARPA file it came from."
-        )
+def _ngram_file(config: LmImportConfig) -> Path:
+    if (config.arpa is None) == (config.binary is None):
+        raise InputError("lm import needs the n-gram model, as arpa=FILE or as binary=FILE of KenLM; give one of both.")
+    path = Path(config.arpa or config.binary or "")
+    if config.arpa is not None and is_binary(path):
+        raise InputError(f"{path} is a binary of KenLM; give it as binary={path}.")
+    return path
+
+
+def _open(path: Path, binary: bool) -> tuple[BackoffModel | Path, NGramScores]:
+    """What the folder is written from, and its scores."""
+    if binary:
+        return path, KenLMFile(path)
+    model = read_arpa(path)
+    return model, NGramStore.of(model)
 
 
 def _check_tokens(path: Path, labels: Labels) -> None:

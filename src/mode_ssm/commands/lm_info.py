@@ -5,8 +5,7 @@ from pathlib import Path
 from mode_ssm.commands.lm_build import text_files
 from mode_ssm.config import LmInfoConfig
 from mode_ssm.dictionary import read_dictionary
-from mode_ssm.language.folder import ARPA, LEXICON, STORE
-from mode_ssm.language.ngram_store import open_ngrams
+from mode_ssm.language.folder import LEXICON, open_model
 from mode_ssm.language.perplexity import measure
 from mode_ssm.language.text import read_sentences
 
@@ -18,7 +17,7 @@ def info(config: LmInfoConfig) -> None:
         InputError: when a file cannot be read.
     """
     folder = Path(config.lm)
-    ngrams = open_ngrams(folder / STORE, folder / ARPA)
+    ngrams = open_model(folder)
     lines = list(read_dictionary(folder / LEXICON))
     words = {line.word.lower() for line in lines}
     outside = sum(ngrams.index(word) == ngrams.unknown for word in words)

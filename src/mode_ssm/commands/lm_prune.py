@@ -7,8 +7,8 @@ from mode_ssm.config import LmPruneConfig
 from mode_ssm.dictionary import dictionary_text
 from mode_ssm.errors import InputError
 from mode_ssm.files import parse_json
-from mode_ssm.language.folder import ARPA, LEXICON, STORE, SUMMARY, check_replaceable, write_folder
-from mode_ssm.language.ngram_store import open_ngrams
+from mode_ssm.language.folder import BINARY, LEXICON, SUMMARY, check_replaceable, open_model, write_folder
+from mode_ssm.language.ngram_store import NGramStore
 from mode_ssm.language.pruning import prune
 
 
@@ -22,7 +22,12 @@ def prune_model(config: LmPruneConfig) -> None:
     if out.exists() and folder.exists() and out.samefile(folder):
         raise InputError("out is the folder of the language model itself; give another, so that the whole one stays.")
     check_replaceable(out)
-    ngrams = open_ngrams(folder / STORE, folder / ARPA)
+    ngrams = open_model(folder)
+    if not isinstance(ngrams, NGramStore):
+        raise InputError(
+            f"{folder / BINARY} is a binary of KenLM, whose n-grams are scored but not listed; import the ARPA file "
+            "that it came from and prune that."
+        )
     smaller = prune(ngrams, config.threshold)
     lexicon = dictionary_text(folder / LEXICON)
     counts = [len(order.log_probs) for order in smaller.orders]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mode_ssm.errors import InputError
 from mode_ssm.labels import T15, Labels
 from mode_ssm.language.arpa import LN10
-from mode_ssm.language.folder import ARPA, LEXICON, STORE
+from mode_ssm.language.folder import LEXICON, open_model
 from mode_ssm.language.lexicon import Pronunciation, read_lexicon
-from mode_ssm.language.ngram_store import NGramStore, open_ngrams
+from mode_ssm.language.ngram_scores import NGramScores
 from mode_ssm.language.phrase_boosts import PhraseBoosts
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class WordModel:
 
     words: tuple[str, ...]
     spellings: tuple[tuple[int, tuple[int, ...]], ...]  # (word index, label ids); any number of words may share one
-    ngrams: NGramStore
+    ngrams: NGramScores
     numbers: NDArray[np.int64]  # (W,) each word's number in the n-gram model, which may be that of <unk>
     labels: Labels = T15
     bonus: NDArray[np.float64] | None = None  # (W,) nats on each n-gram score; None = 0
@@ -92,7 +92,7 @@ class WordModel:
 
 
 def load_word_model(folder: str | Path, labels: Labels = T15) -> WordModel:
-    """Load a language model's folder: an n-gram model (lm.ngram, or lm.arpa to make it from) and lexicon.txt.
+    """Load a language model's folder: an n-gram model (lm.ngram, lm.arpa to make it from, or lm.bin) and lexicon.txt.
 
     Raises:
         InputError: when a file is absent or is not what it should be, or the labels have no word boundary.
@@ -102,7 +102,7 @@ def load_word_model(folder: str | Path, labels: Labels = T15) -> WordModel:
     if not (Path(folder) / LEXICON).is_file():
         raise InputError(f"lm={folder} has no {LEXICON}; give a folder that mode-ssm lm build wrote.")
     lexicon = read_lexicon(Path(folder) / LEXICON, labels)
-    ngrams = open_ngrams(Path(folder) / STORE, Path(folder) / ARPA)
+    ngrams = open_model(Path(folder))
     numbers = np.array([ngrams.index(word) for word in lexicon])
     _tell_unknown(tuple(lexicon), numbers, ngrams, Path(folder) / LEXICON)
     spellings = tuple(
@@ -111,7 +111,7 @@ def load_word_model(folder: str | Path, labels: Labels = T15) -> WordModel:
     return WordModel(tuple(lexicon), spellings, ngrams, numbers, labels)
 
 
-def _tell_unknown(words: Sequence[str], numbers: NDArray[np.int64], ngrams: NGramStore, path: Path) -> None:
+def _tell_unknown(words: Sequence[str], numbers: NDArray[np.int64], ngrams: NGramScores, path: Path) -> None:
     """Name the words of a lexicon that the n-gram model lacks.
 
     Raises:

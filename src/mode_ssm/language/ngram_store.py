@@ -2,18 +2,18 @@
 
 import json
 import logging
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mode_ssm.errors import InputError
 from mode_ssm.files import parse_json, replacing
-from mode_ssm.language.arpa import END, START, UNKNOWN, BackoffModel, NGrams, read_arpa
+from mode_ssm.language.arpa import START, BackoffModel, NGrams, read_arpa
+from mode_ssm.language.ngram_scores import NGramScores, Scored
 from mode_ssm.language.ngram_trie import Ints, TrieArrays, build_trie, longest
 
 _FORMAT = "MODE-SSM n-grams, version 1"
@@ -24,50 +24,19 @@ _TYPES = {"keys": "<i8", "log_probs": "<f4", "after": "<i4", "suffixes": "<i4", 
 _log = logging.getLogger(__name__)
 
 
-class Scored(NamedTuple):
-    states: Ints  # (N,)
-    log_probs: NDArray[np.float64]  # (N,) natural logarithms
-
-
-class NGramStore:
-    """A back-off model. A state is a number: that of the longest context the model has of which something depends.
-
-    Words have numbers too; any word that the model lacks is `unknown`. Log-probabilities are natural: float64 sums of
-    what is stored in float32.
-
-    Raises:
-        InputError: for a model without <s>, </s> or <unk>.
-    """
-
-    empty = 0  # the state without context
+class NGramStore(NGramScores):
+    """A model of ours."""
 
     def __init__(self, order: int, text: bytes, trie: TrieArrays) -> None:
-        self.order = order
-        self.words = tuple(text.decode().split("\n"))  # W, as the model writes them; <s>, </s> and <unk> among them
+        super().__init__(order, text.decode().split("\n"))
         self._text = text
         self._trie = trie
-        for word in (START, END, UNKNOWN):
-            if word not in self._numbers:
-                raise InputError(f"The n-gram model has no {word}; it must be estimated from whole sentences.")
-        self.unknown = self._numbers[UNKNOWN]
-        self.start = int(trie.after[self._numbers[START]])  # the state after <s>
-        self._end = self._numbers[END]
+        self.start = int(trie.after[self._numbers[START]])
 
     @classmethod
     def of(cls, model: BackoffModel) -> "NGramStore":
         """Lay a model out in memory."""
         return cls(len(model.orders), "\n".join(model.words).encode(), build_trie(model))
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {word: number for number, word in enumerate(self.words)}
-
-    def index(self, word: str) -> int:
-        """The number of a word: as it stands, in lower or upper case or capitalised, the first that there is."""
-        for form in (word, word.lower(), word.upper(), word.capitalize()):
-            if form in self._numbers:
-                return self._numbers[form]
-        return self.unknown
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -111,19 +80,6 @@ class NGramStore:
         nodes, passed = longest(trie.keys, len(self.words), trie.suffixes, trie.backoffs, contexts, numbers)
         nodes -= 1
         return Scored(trie.after[nodes].astype(np.int64), passed + trie.log_probs[nodes])
-
-    def finish(self, states: ArrayLike) -> NDArray[np.float64]:
-        """Log-probability (N,) that the sentence ends in each state (N,)."""
-        contexts = np.asarray(states, np.int64)
-        return self.score(contexts, np.full(len(contexts), self._end)).log_probs
-
-    def sentence_score(self, words: Sequence[int]) -> float:
-        """Log-probability of a whole sentence, its end included."""
-        state, total = np.array([self.start]), 0.0
-        for word in (*words, self._end):
-            state, gained = self.score(state, [word])
-            total += float(gained[0])
-        return total
 
     def save(self, path: Path) -> None:
         """Write the file that `map_store` maps."""

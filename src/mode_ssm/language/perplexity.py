@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mode_ssm.language.ngram_store import NGramStore
+from mode_ssm.language.ngram_scores import NGramScores
 
 _CHUNK = 4096  # sentences that are scored side by side
 
@@ -34,7 +34,7 @@ class Perplexity(NamedTuple):
         )
 
 
-def measure(ngrams: NGramStore, sentences: Iterable[Sequence[str]]) -> Perplexity:
+def measure(ngrams: NGramScores, sentences: Iterable[Sequence[str]]) -> Perplexity:
     """Score a text; sentences without a word are left out."""
     total = Perplexity(0, 0, 0, 0.0)
     chunk: list[list[int]] = []
@@ -51,7 +51,7 @@ def _add(one: Perplexity, other: Perplexity) -> Perplexity:
     return Perplexity(*(a + b for a, b in zip(one, other, strict=True)))  # type: ignore[arg-type]
 
 
-def _measure(ngrams: NGramStore, sentences: list[list[int]]) -> Perplexity:
+def _measure(ngrams: NGramScores, sentences: list[list[int]]) -> Perplexity:
     lengths = np.array([len(words) for words in sentences])
     padded = np.full((len(sentences), lengths.max()), ngrams.unknown)
     for row, words in zip(padded, sentences, strict=True):
