@@ -27,6 +27,7 @@ from mode_ssm.config import LiveConfig, WordDecoder, WordSearchConfig
 from mode_ssm.language.commitment import CommittingStream, lag_frames
 from mode_ssm.language.confidence import auroc, calibration_error, judge
 from mode_ssm.language.model import load_word_model
+from mode_ssm.language.search import word_search
 from mode_ssm.language.spoken import SpokenTrial
 from mode_ssm.language.transducer_search import TransducerFrames
 from mode_ssm.language.trie import build_tree
@@ -35,7 +36,7 @@ from mode_ssm.language.word_windows import finished
 from mode_ssm.live.sureness import Sureness
 from mode_ssm.recognition.ensemble import load_ensemble
 from mode_ssm.recognition.network import Recogniser
-from mode_ssm.recognition.words import word_search
+from mode_ssm.recognition.searches import transducer_callables
 
 Judged = tuple[bool, float]  # of a word: whether it is right, and its confidence
 
@@ -58,7 +59,8 @@ def in_streams(
 ) -> Iterator[Judged]:
     recogniser = setting.ensemble.recognisers[0]
     model, rules = setting.model, LiveConfig(checkpoint="", source="")
-    search = word_search(recogniser.model, model, build_tree(model), WordSearchConfig(), decoder, WIDE)
+    tree, transducer = build_tree(model), transducer_callables(recogniser.model)
+    search = word_search(model, tree, transducer, decoder, WordSearchConfig(), WIDE)
     lag = lag_frames(rules.commit_seconds, recogniser.frame_ms)
     for trial in trials:
         stream = CommittingStream(search, rules.commit_share, lag)

@@ -4,7 +4,8 @@
 
 DIR holds t15_decodes/, t15_labels/ and text/. A language model is mixed from the T15 training sentences and two texts;
 confusions and weights are learnt on each half of the 713 val sentences and measured on the other, which nothing of
-it was seen for; `--decoded FOLDER` keeps what was found there for mode-ssm rescore. Ten systems are drawn
+it was seen for; `--decoded FOLDER` keeps what was found there for mode-ssm rescore. `--general FILE` mixes in a general
+trigram of English too: the en-us.lm.bin of the wheel pocketsphinx. Ten systems are drawn
 out of 121, five draws for each of two seeds, with weights learnt on each half of the trials.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 import kept
 import numpy as np
 import torch
+from sphinx_lm import over, read_trigrams
 
 from mode_ssm.commands.combine import join_systems, two_fold, word_rate
 from mode_ssm.commands.phonemes import rates, write_found
@@ -50,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--lm", type=Path, required=True, help="folder for the language model; made where it is not")
+    parser.add_argument("--general", type=Path, help="en-us.lm.bin of pocketsphinx, as a further part of a new model")
     parser.add_argument("--order", type=int, default=4)
     parser.add_argument("--beam", type=int, default=300)
     parser.add_argument("--threshold", type=float, default=14.0)
@@ -60,7 +63,7 @@ def main() -> None:
     start = time.process_time()
     train = list(training(options.shared))
     if not (options.lm / LEXICON).exists():
-        build(options.shared / "text", train, options.lm, options.order)
+        build(options.shared / "text", train, options.lm, options.order, options.general)
     built = time.process_time()
     search = ConfusionSearchConfig(options.beam, options.threshold)
     words = load_word_model(options.lm)
@@ -90,7 +93,9 @@ def training(shared: Path) -> list[tuple[str, tuple[int, ...]]]:
         ]
 
 
-def build(text: Path, train: Sequence[tuple[str, tuple[int, ...]]], folder: Path, order: int) -> None:
+def build(
+    text: Path, train: Sequence[tuple[str, tuple[int, ...]]], folder: Path, order: int, general: Path | None
+) -> None:
     """One model of each text over the same words, mixed by shares that suit a held-out tenth of the training text.
 
     Words that only the dictionary has are known too, all equally rare.
@@ -101,6 +106,7 @@ def build(text: Path, train: Sequence[tuple[str, tuple[int, ...]]], folder: Path
     vocabulary = sorted({word for words in said for word in words} | set(dictionary))
     others = [model_of(sentences, vocabulary, order) for sentences in texts]
     others.append(even_model(others[0].words, dictionary))
+    others += [] if general is None else [over(read_trigrams(general), others[0].words)]
     part = model_of([words for n, words in enumerate(said) if n % HELD_OUT], vocabulary, order)
     stores = [NGramStore.of(model) for model in (part, *others)]
     held_out = [[stores[0].index(word) for word in words] for words in said[::HELD_OUT] if words]
@@ -109,7 +115,13 @@ def build(text: Path, train: Sequence[tuple[str, tuple[int, ...]]], folder: Path
     folder.mkdir(parents=True, exist_ok=True)
     mixed.save(folder / STORE)
     lexicon = pronounce_words(vocabulary, [lexicon_of_transcripts(train), dictionary], T15, dictionary).lexicon
-    facts = {"order": order, "words": len(vocabulary), "ngrams": mixed.counts, "shares": shares}
+    facts = {
+        "general": general is not None,
+        "order": order,
+        "words": len(vocabulary),
+        "ngrams": mixed.counts,
+        "shares": shares,
+    }
     (folder / "shares.json").write_text(json.dumps(facts))
     write_lexicon(folder / LEXICON, lexicon)
 

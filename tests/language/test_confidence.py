@@ -84,6 +84,11 @@ def test_a_confidence_is_used_with_its_own_weights_and_model(
     assert "is for its own weights and its lm" in capsys.readouterr().out
     assert chosen(file=None) is None
     assert "mode-ssm tune learns how" in capsys.readouterr().out
+    kept = json.loads(path.read_text())
+    assert kept["confidence"].pop("version") == 2
+    path.write_text(json.dumps(kept))  # as before there were versions
+    assert chosen() is None
+    assert "was learnt on posteriors of another version" in capsys.readouterr().out
     write_weights(path, own, 0.1, lm)
     assert chosen() is None
     assert "holds no confidence" in capsys.readouterr().out

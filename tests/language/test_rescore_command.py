@@ -17,6 +17,7 @@ from mode_ssm.cli import main
 from mode_ssm.commands import rescore as command
 from mode_ssm.config import Device, RescoreConfig
 from mode_ssm.errors import InputError
+from mode_ssm.language.nbest_files import read_scored
 from mode_ssm.language.rescore import SentenceScorer, load_scorer
 
 WORDS = ["<s>", "\n", "it", "is", "was", "a", "red", "blue", "sea", "see"]
@@ -195,7 +196,14 @@ def test_what_cannot_be_rescored_is_named(tmp_path: Path, capsys: pytest.Capture
     (Path(source) / "nbest.jsonl").write_text('{"session": "s", "block": 9, "trial": 9, "nbest": []}')
     assert "is not in hypotheses.csv" in refused(capsys, source, out, model)
     (Path(source) / "nbest.jsonl").write_text('{"session": "s", "block": 0, "trial": 0, "nbest": [{"words": "a"}]}')
-    assert "lacks 'acoustic'" in refused(capsys, source, out, model)
+    assert "lacks 'ngram'" in refused(capsys, source, out, model)
+
+
+def test_files_of_before_acoustic_scores_stood_apart_are_read(tmp_path: Path) -> None:
+    sentence = {"words": "a sea", "score": -4.0, "ngram": -6.0}
+    write(tmp_path / "old", [{"id": 1, "sentence": "a sea", "words": "a sea"}], [{"id": 1, "nbest": [sentence]}])
+    (found,) = read_scored(tmp_path / "old").trials[0].nbest
+    assert found == (("a", "sea"), -4.0 + 0.5 * 6.0, -6.0, -4.0)  # lm_weight is 0.5
 
 
 def test_the_model_is_loaded_where_it_is_told(trained: Recurrent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ from mode_ssm.config import DataConfig, ListenConfig, LiveConfig, Normalisation,
 from mode_ssm.config import Decoder as Head
 from mode_ssm.errors import InputError
 from mode_ssm.language.commitment import CommittingStream, lag_frames
-from mode_ssm.language.folder import ARPA, LEXICON, STORE
+from mode_ssm.language.folder import ARPA, BINARY, LEXICON, STORE
+from mode_ssm.language.search import word_search
 from mode_ssm.language.transducer_search import TransducerFrames
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
@@ -35,7 +36,7 @@ from mode_ssm.live.sureness import LONGEST_SECONDS, Sureness
 from mode_ssm.live.talk import PushToTalk
 from mode_ssm.live.thresholds import thresholds_file, with_learnt
 from mode_ssm.recognition.network import Recogniser, load_recogniser
-from mode_ssm.recognition.words import word_search
+from mode_ssm.recognition.searches import transducer_callables
 from mode_ssm.running_scale import Scale
 
 RAW = ("redis:",)  # sources of frames that nobody has normalised
@@ -110,7 +111,7 @@ def open_decoder(
     words = None if config.lm is None else _word_search(config, recogniser, decoder, alternatives)
     identity = Identity(
         _digest([recogniser.checkpoint.path]),
-        None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, LEXICON)]),
+        None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, BINARY, LEXICON)]),
     )
     if config.listen:
         return ContinuousSpeech(recogniser, head, words, _thresholds(config, recogniser), int8=config.int8), identity
@@ -132,8 +133,8 @@ def _word_search(
     settings = choose_weights(config.weights, config.search, checkpoint.path, decoder, str(config.lm))
     model = load_words(str(config.lm), checkpoint.labels, settings)
     share, lag = config.commit_share, lag_frames(config.commit_seconds, recogniser.frame_ms)
-    tree = build_tree(model)
-    search = word_search(recogniser.model, model, tree, settings, decoder, nbest=WIDE if alternatives else 1)
+    tree, transducer = build_tree(model), transducer_callables(recogniser.model)
+    search = word_search(model, tree, transducer, decoder, settings, nbest=WIDE if alternatives else 1)
     sureness = None
     if alternatives:
         places = WordPlaces(model, settings, None, heard=Head.ctc in recogniser.heads, tree=tree)

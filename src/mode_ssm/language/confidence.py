@@ -16,6 +16,7 @@ from mode_ssm.scoring import normalise_sentence
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+VERSION = 2  # of the posteriors that confidences are learnt on; those of 1 had the n-gram model's weight once
 RAW_TEMPERATURE = 2.0  # where nothing is learnt: scores of a search are too sure of themselves
 TEMPERATURES = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 LEAST = 20  # right words, and wrong ones, that a fit needs

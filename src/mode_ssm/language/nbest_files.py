@@ -49,19 +49,19 @@ def read_scored(folder: Path) -> ScoredFolder:
         name = name_of(entry)
         if name not in said:
             raise InputError(f"trial {' '.join(name)} is not in hypotheses.csv; decode anew.")
-        found = [
-            ScoredSentence(
-                tuple(normalise_sentence(one["words"]).split()),
-                *(number_of(one[name]) for name in ("acoustic", "ngram", "score")),
-            )
-            for one in entry["nbest"]
-        ]
-        return ScoredTrial(name, said[name], found)
+        return ScoredTrial(name, said[name], [_sentence(one, lm_weight) for one in entry["nbest"]])
 
     trials: list[ScoredTrial] = objects(folder / "nbest.jsonl", trial, "session, block, trial and nbest")
     if len(trials) < len(said):
         raise InputError(f"{folder / 'nbest.jsonl'} has {len(trials)} trials of {len(said)}; decode anew.")
     return ScoredFolder(trials, lm_weight, oov_rate)
+
+
+def _sentence(one: dict[str, Any], lm_weight: float) -> ScoredSentence:
+    """A reading; where a file of an earlier version does not say the acoustic score, it is the rest of the whole."""
+    ngram, first = number_of(one["ngram"]), number_of(one["score"])
+    acoustic = number_of(one["acoustic"]) if "acoustic" in one else first - lm_weight * ngram
+    return ScoredSentence(tuple(normalise_sentence(one["words"]).split()), acoustic, ngram, first)
 
 
 def _of_summary(path: Path) -> tuple[float, float | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mode_ssm.config import Merge, WordDecoder, WordSearchConfig
 from mode_ssm.errors import InputError
 from mode_ssm.files import parse_json, replace_text
-from mode_ssm.language.confidence import Confidence, read_confidence
+from mode_ssm.language.confidence import VERSION, Confidence, read_confidence
 
 TUNED = "tuned"
 _FILES = ("words", "hotwords")  # settings of the search that are no weights
@@ -31,7 +31,7 @@ def write_weights(
     where = str(Path(lm).resolve())
     weights = {name: value for name, value in asdict(settings).items() if name not in _FILES}
     kept = {"wer": wer, "lm": where, "search": weights}
-    kept["confidence"] = None if confidence is None else confidence._asdict()
+    kept["confidence"] = None if confidence is None else {"version": VERSION, **confidence._asdict()}
     replace_text(path, json.dumps(kept, indent=2) + "\n")
 
 
@@ -96,11 +96,18 @@ def choose_confidence(
     kept, tuned_for = read_weights(path)
     try:
         there = parse_json(path.read_text(encoding="utf-8")).get("confidence")
+        version = there.pop("version", 1) if isinstance(there, dict) else None
         confidence = None if there is None else read_confidence(there)
     except ValueError as error:
         raise InputError(f"{path} does not hold a confidence ({error}); run mode-ssm tune.") from None
     if confidence is None:
         print(f"Posteriors of words are not calibrated, for {path} holds no confidence; mode-ssm tune learns one.")
+    elif version != VERSION:
+        print(
+            f"Posteriors of words are not calibrated: the confidence of {path} was learnt on posteriors of another "
+            "version of this program; mode-ssm tune learns one anew."
+        )
+        return None
     elif kept != settings or Path(tuned_for).resolve() != Path(lm).resolve():
         print(f"Posteriors of words are not calibrated: the confidence of {path} is for its own weights and its lm.")
         return None

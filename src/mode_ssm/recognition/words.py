@@ -12,13 +12,12 @@ from mode_ssm.config import Decoder as Head
 from mode_ssm.config import WordDecoder, WordSearchConfig
 from mode_ssm.language.added_words import add_words
 from mode_ssm.language.commitment import CommittingStream, lag_frames
-from mode_ssm.language.ctc_search import CTCWordSearch
 from mode_ssm.language.hypothesis import WordHypothesis
-from mode_ssm.language.model import WordModel, load_word_model
-from mode_ssm.language.transducer_search import TransducerFrames, TransducerSearch
-from mode_ssm.language.trie import ROOT, PrefixTree, build_tree
+from mode_ssm.language.model import load_word_model
+from mode_ssm.language.search import word_search
+from mode_ssm.language.transducer_search import TransducerFrames
+from mode_ssm.language.trie import ROOT, build_tree
 from mode_ssm.language.vocabulary import Words, complete, one_word, parse_hotword, pronunciation, say_guesses
-from mode_ssm.language.word_graph import word_graph
 from mode_ssm.language.word_stream import WordSearch
 from mode_ssm.language.word_times import FrameClock, WordTime, frame_clock, word_times
 from mode_ssm.models.model import ModeSSM
@@ -26,21 +25,6 @@ from mode_ssm.recognition.searches import transducer_callables
 
 NewWords = Mapping[str, str | None] | Iterable[str]  # with pronunciations in symbols; without one it is guessed
 HotWords = Mapping[str, float] | Iterable[str]  # words or phrases, with boosts in nats
-
-
-def word_search(
-    network: ModeSSM,
-    model: WordModel,
-    tree: PrefixTree,
-    settings: WordSearchConfig,
-    decoder: WordDecoder,
-    nbest: int = 1,
-) -> WordSearch[Any]:
-    """For the best sentences: of CTC log-probabilities (s, V), or of TransducerFrames."""
-    if decoder is WordDecoder.ctc:
-        return CTCWordSearch(model, tree, settings, nbest)
-    graph, joint = word_graph(model, tree, settings), decoder is WordDecoder.joint
-    return TransducerSearch(graph, transducer_callables(network), settings, nbest, joint=joint)
 
 
 class TimedWords(NamedTuple):
@@ -117,7 +101,8 @@ class WordFinder:
             say_guesses(guesses, model.labels)
             self._guessed |= {word: model.labels.text(guesses.lexicon[word][0]) for word in guesses.guessed}
             model, tree = add_words(model, tree, additions)
-        search = word_search(self._network, model, tree, settings, WordDecoder(head.value))
+        decoder, transducer = WordDecoder(head.value), transducer_callables(self._network)
+        search = word_search(model, tree, transducer, decoder, settings, nbest=1)
         piece = _ctc_piece if head is Head.ctc else TransducerFrames
         return HeadWords(search, piece, frame_clock(self._network.config))
 
