@@ -45,6 +45,7 @@ from mode_ssm.scoring import normalise_sentence
 
 HELD_OUT = 10  # every tenth training sentence: for the shares of the mixture
 LM_WEIGHT = 1.0  # near that of both halves: where weights of rescoring start
+PROMPT = 100  # training sentences before those that a causal model judges
 TEXTS = ("chat.txt.gz", "c4_everyday.txt.gz")
 
 
@@ -69,6 +70,7 @@ def main() -> None:
     words = load_word_model(options.lm)
     halves = learn(read_heard(options.shared / "t15_decodes" / "val_nbest5.jsonl.gz", T15), words, search).halves
     if options.decoded is not None:
+        write_prompt(options.decoded / "prompt.txt", train, halves)
         write_found(options.decoded, rates(halves, words) | {"search": {"lm_weight": LM_WEIGHT}}, halves, words)
     figures: dict[str, Any] = {
         "phonemes": phonemes(halves, train, words),
@@ -140,6 +142,14 @@ def phonemes(halves: Sequence[Heard], train: Sequence[tuple[str, tuple[int, ...]
         seen[normalise_sentence(heard.line.sentence or "") in known].append(heard)
     groups = {"all": halves, "not in train": seen[False], "in train": seen[True]}
     return {name: rates(group, words) for name, group in groups.items()}
+
+
+def write_prompt(path: Path, train: Sequence[tuple[str, tuple[int, ...]]], halves: Sequence[Heard]) -> None:
+    """Some training sentences, none of them among those of val, to stand before what a causal model is to judge."""
+    known = {normalise_sentence(heard.line.sentence or "") for heard in halves}
+    others = [sentence.strip() for sentence, _ in train if normalise_sentence(sentence) not in known]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(Random(1).sample(others, PROMPT)) + "\n", encoding="utf-8")
 
 
 def systems(file: Path, seed: int, draws: int) -> list[dict[str, float]]:

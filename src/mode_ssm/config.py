@@ -568,6 +568,7 @@ class RescoreConfig:
     share: float = setting(0.5, "of the n-gram's weight that moves to this model", low=0, high=1)
     weight: float = setting(1.0, "of this model's log-probability, beside lm_weight", low=0)
     prompt: str | None = setting(None, "a text of sentences like those said, one a line, to stand before", path=True)
+    written: bool = setting(False, "as sentences are written: capitals, and any mark at the end; so write the prompt")
     context: int = setting(0, "decoded before in the same block, to stand before", unit="sentences", low=0)
     batch_size: int = setting(16, unit="sentences", low=1)
 

@@ -1,6 +1,7 @@
 """Reordering by a second language model: the arithmetic, and a tiny transformer built here."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from mode_ssm.config import RescoreConfig
 from mode_ssm.errors import InputError
 from mode_ssm.language.hypothesis import WordHypothesis, best_per_sentence
-from mode_ssm.language.rescore import SentenceScorer, contexts_of, interpolate, load_scorer, rescore
+from mode_ssm.language.rescore import contexts_of, interpolate, load_scorer, rescore
+from mode_ssm.language.sentence_scorer import SentenceScorer
 
 SENTENCES = ["ah bee", "bee", "ah ah ah bee", ""]
 
@@ -156,3 +158,45 @@ def test_lines_before_are_conditions_and_a_cached_prompt_changes_nothing(tiny: A
         assert SentenceScorer(tiny, Lines(), batch_size, prompt)(SENTENCES, contexts) == pytest.approx(
             expected, abs=1e-4
         )
+
+
+class Written(Lines):
+    """Capitals count, and marks are tokens."""
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        known = {"ah": 3, "bee": 4, "Ah": 0, "Bee": 2, ".": 1, "?": 2, "!": 4}
+        found = re.findall(r"\w+|[.?!\n]", text)
+        return {"input_ids": [2 if token == "\n" else known[token] for token in found]}
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("prompt", [[], ["bee ah"]])
+@pytest.mark.parametrize("contexts", [None, [(), ("ah",), ("bee", "ah"), ("ah",)]])
+def test_sentences_as_a_tree_score_as_one_by_one(
+    tiny: Any, written: bool, prompt: list[str], contexts: list[tuple[str, ...]] | None
+) -> None:
+    scorer, plain = (SentenceScorer(tiny, Written(), 2, prompt, written) for _ in range(2))
+    assert scorer._branches
+    plain._branches = False
+    for sentences in (SENTENCES, ["", "ah ah bee", "ah ah", "bee"]):  # the second beside what is cached of the first
+        assert scorer(sentences, contexts) == pytest.approx(plain(sentences, contexts), abs=1e-4)
+
+
+def test_a_written_sentence_ends_with_any_mark(tiny: Any) -> None:
+    with torch.no_grad():
+        log_probs = tiny(input_ids=torch.tensor([[1, 0, 4]])).logits[0].log_softmax(-1)  # after the start, Ah bee
+    end = float(log_probs[2, [1, 2, 4]].logsumexp(0))
+    expected = float(log_probs[0, 0] + log_probs[1, 4]) + end
+    assert SentenceScorer(tiny, Written(), 1, written=True)(["ah bee"]) == [pytest.approx(expected, abs=1e-4)]
+
+
+def test_a_model_without_places_of_tokens_is_read_a_sentence_a_row(tiny: Any) -> None:
+    class Recurrent(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> Any:
+            return tiny(input_ids=input_ids, attention_mask=attention_mask)
+
+    scorer = SentenceScorer(Recurrent(), Words(), 3)
+    assert not scorer._branches
+    assert scorer(SENTENCES) == pytest.approx(SentenceScorer(tiny, Words(), 3)(SENTENCES), abs=1e-4)

@@ -18,7 +18,8 @@ from mode_ssm.commands import rescore as command
 from mode_ssm.config import Device, RescoreConfig
 from mode_ssm.errors import InputError
 from mode_ssm.language.nbest_files import read_scored
-from mode_ssm.language.rescore import SentenceScorer, load_scorer
+from mode_ssm.language.rescore import load_scorer
+from mode_ssm.language.sentence_scorer import SentenceScorer
 
 WORDS = ["<s>", "\n", "it", "is", "was", "a", "red", "blue", "sea", "see"]
 COLOURS = ("red", "blue")

@@ -23,8 +23,9 @@ from mode_ssm.files import check_writable
 from mode_ssm.language.confidence import Confidence
 from mode_ssm.language.model import WordModel
 from mode_ssm.language.pool import CTCWordPool
-from mode_ssm.language.rescore import SentenceScorer, contexts_of, load_scorer, rescore
+from mode_ssm.language.rescore import contexts_of, load_scorer, rescore
 from mode_ssm.language.search import Found, search_ctc, search_transducer
+from mode_ssm.language.sentence_scorer import SentenceScorer
 from mode_ssm.language.trie import build_tree
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.language.weights import choose_confidence, choose_weights, decoding_folder

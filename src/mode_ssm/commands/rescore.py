@@ -19,7 +19,8 @@ from mode_ssm.files import check_writable, parse_json
 from mode_ssm.language.decoded_files import KEYS
 from mode_ssm.language.nbest_files import ScoredFolder, ScoredTrial, read_scored
 from mode_ssm.language.ranking import RankedList, learn_ranking
-from mode_ssm.language.rescore import SentenceScorer, contexts_of, load_scorer
+from mode_ssm.language.rescore import contexts_of, load_scorer
+from mode_ssm.language.sentence_scorer import SentenceScorer
 from mode_ssm.scoring import ErrorRate, edit_counts, has_words, normalise_sentence, total
 
 Floats = NDArray[np.float64]
