@@ -4,9 +4,9 @@
 
 DIR holds t15_decodes/, t15_labels/ and text/. A language model is mixed from the T15 training sentences and two texts;
 confusions and weights are learnt on each half of the 713 val sentences and measured on the other, which nothing of
-it was seen for; `--decoded FOLDER` keeps what was found there for mode-ssm rescore. `--general FILE` mixes in a general
-trigram of English too: the en-us.lm.bin of the wheel pocketsphinx. Ten systems are drawn
-out of 121, five draws for each of two seeds, with weights learnt on each half of the trials.
+it was seen for; `--decoded FOLDER` keeps what was found there for mode-ssm rescore, with a prompt. `--general FILE` mixes
+in a general trigram of English too, the en-us.lm.bin of the wheel pocketsphinx. Without it, ten systems are drawn out of
+121 as well, five draws for each of two seeds, with weights learnt on each half of the trials.
 """
 
 import argparse
@@ -80,6 +80,9 @@ def main() -> None:
         "seconds": {"lm": built - start, "tune": time.process_time() - built},
     }
     print(figures, flush=True)
+    if figures["lm"].get("general"):
+        kept.write(kept.RESULTS / "t15_words_general.json", figures, table(figures))
+        return
     file = options.shared / "t15_decodes" / "val_words_121_systems.jsonl.gz"
     figures["systems"] = {f"seed {seed}": systems(file, seed, options.draws) for seed in (1, 2)}
     kept.write(kept.RESULTS / "t15_words.json", figures, table(figures))
@@ -182,7 +185,7 @@ def table(figures: dict[str, Any]) -> str:
         "# Words of real T15 decoders",
         "",
         f"`python benchmarks/t15_words.py --shared DIR --lm FOLDER --order {lm['order']} --beam {figures['beam']} "
-        f"--threshold {figures['threshold']:g}`",
+        f"--threshold {figures['threshold']:g}{' --general FILE' if lm.get('general') else ''}`",
         "",
         f"Phoneme strings (five a sentence) to words by {lm['words']} words and {sum(lm['ngrams'])} n-grams; "
         "confusions, LM weight and word score from the other half of the sentences alone.",
@@ -190,9 +193,17 @@ def table(figures: dict[str, Any]) -> str:
         "| sentences | number | WER (%) | oracle of 60 (%) | OOV (%) |",
         "|---|--:|--:|--:|--:|",
     ]
+    if lm.get("general"):
+        lines[4] += (
+            " A part of the model is the general trigram of English in the wheel pocketsphinx, which does not say of what "
+            f"text it was made. Shares of T15's train sentences, chat, everyday text, single words and it: "
+            f"{', '.join(f'{share:.2f}' for share in lm['shares'])}."
+        )
     for name, group in figures["phonemes"].items():
         cells = " | ".join(f"{100 * group[key]:.2f}" for key in ("wer", "oracle_wer", "oov_rate"))
         lines.append(f"| {name} | {group['trials']} | {cells} |")
+    if "systems" not in figures:
+        return "\n".join(lines) + "\n"
     lines += [
         "",
         "Ten of 121 systems to one sentence, WER (%):",
