@@ -4,9 +4,9 @@
 
 DIR holds t15_decodes/, t15_labels/ and text/. A language model is mixed from the T15 training sentences and two texts;
 confusions and weights are learnt on each half of the 713 val sentences and measured on the other, which nothing of
-it was seen for; `--decoded FOLDER` keeps what was found there for mode-ssm rescore, with a prompt. `--general FILE` mixes
-in a general trigram of English too, the en-us.lm.bin of the wheel pocketsphinx. Without it, ten systems are drawn out of
-121 as well, five draws for each of two seeds, with weights learnt on each half of the trials.
+it was seen for; `--decoded FOLDER` keeps what was found there for mode-ssm rescore, with a prompt. `--general FILE`
+mixes in a general trigram of English too, the en-us.lm.bin of the wheel pocketsphinx. Without it, ten systems are drawn
+out of 121 as well, five draws for each of two seeds, with weights learnt on each half of the trials.
 """
 
 import argparse
@@ -195,8 +195,8 @@ def table(figures: dict[str, Any]) -> str:
     ]
     if lm.get("general"):
         lines[4] += (
-            " A part of the model is the general trigram of English in the wheel pocketsphinx, which does not say of what "
-            f"text it was made. Shares of T15's train sentences, chat, everyday text, single words and it: "
+            " A part of the model is the general trigram of English in the wheel pocketsphinx, which does not say of "
+            f"what text it was made. Shares of T15's train sentences, chat, everyday text, single words and it: "
             f"{', '.join(f'{share:.2f}' for share in lm['shares'])}."
         )
     for name, group in figures["phonemes"].items():

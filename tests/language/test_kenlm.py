@@ -12,6 +12,7 @@ value has a bin of its own:
 """
 
 import itertools
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,20 @@ def test_a_part_of_a_file_is_an_input_error(
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     with pytest.raises(InputError):
         KenLMFile(path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.data())
+def test_damage_is_an_input_error_or_other_scores(
+    kind: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(binary(kind).read_bytes())
+    for _ in range(data.draw(st.integers(1, 20))):
+        content[data.draw(st.integers(88, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damage") / "lm.bin"
+    path.write_bytes(content)
+    with np.errstate(all="ignore"), suppress(InputError):
+        model = KenLMFile(path)
+        states = np.array([model.start, model.empty])
+        for _ in range(4):
+            states = model.score(states, [model.index("ah"), model.index("bee")]).states

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mode_ssm.errors import InputError
 from mode_ssm.language.arpa import LN10, START
 from mode_ssm.language.kenlm_file import Bytes, read_head, read_words
 from mode_ssm.language.kenlm_tables import HashTables, Tables, Trie
@@ -20,7 +21,7 @@ class KenLMFile(NGramScores):
     """
 
     def __init__(self, path: Path) -> None:
-        file = Bytes(path)
+        file, self._path = Bytes(path), path
         head = read_head(file)
         self._tables: Tables = HashTables(file, head) if head.kind < 2 else Trie(file, head)
         super().__init__(head.order, read_words(file, self._tables.end, self._tables.words))
@@ -41,8 +42,17 @@ class KenLMFile(NGramScores):
         return LN10 * self._tables.weights(1, np.arange(len(self.words))).log_probs.astype(np.float64)
 
     def score(self, states: ArrayLike, words: ArrayLike) -> Scored:
-        """The states after the words, and the log-probability of each word in the state before; both (N,)."""
-        before, said = np.asarray(states, np.int64), np.asarray(words, np.int64)
+        """The states after the words, and the log-probability of each word in the state before; both (N,).
+
+        Raises:
+            InputError: where the file points out of itself.
+        """
+        try:
+            return self._score(np.asarray(states, np.int64), np.asarray(words, np.int64))
+        except IndexError:
+            raise InputError(f"{self._path} is damaged; copy it again, or build it from its ARPA file.") from None
+
+    def _score(self, before: Ints, said: Ints) -> Scored:
         places = np.zeros((len(said), self.order), np.int64)  # of the n-grams found, by order
         backoffs = np.full((len(said), self.order), -0.0, np.float32)
         places[:, 0] = said

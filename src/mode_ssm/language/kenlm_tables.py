@@ -62,7 +62,9 @@ class HashTables:
         slots = (wanted % np.uint64(len(table))).astype(np.int64)
         found = np.full(len(slots), -1, np.int64)
         left = np.arange(len(slots))
-        while len(left):
+        for _ in range(len(table)):
+            if not len(left):
+                break
             there = table[slots[left]]
             hit = there == wanted[left]
             found[left[hit]] = slots[left[hit]]
