@@ -29,7 +29,7 @@ MOST_MB = 1024
 LONGEST = 20_000  # bytes of an input
 SHOWN = 60  # lines of what libFuzzer says of a finding
 _TEXTS = "arpa lexicon dictionary words submission sentences nbest weights settings labels".split()
-NAMES = (*_TEXTS, "posteriors", "hdf5")
+NAMES = (*_TEXTS, "binary", "posteriors", "hdf5")
 _PROGRESS = re.compile(r"#\d|INFO: |\tNEW_FUNC|$")  # lines of libFuzzer
 NOTHING, FOUND, WRONG, NO_ATHERIS = 0, 1, 2, 3
 

@@ -27,6 +27,7 @@ from mode_ssm.labels import T15, read_labels
 from mode_ssm.language.arpa import read_arpa
 from mode_ssm.language.decoded_files import read_decoded, read_heard
 from mode_ssm.language.heard_words import read_heard_model
+from mode_ssm.language.kenlm import KenLMFile
 from mode_ssm.language.lexicon import lexicon_text, read_lexicon
 from mode_ssm.language.nbest_files import read_scored
 from mode_ssm.language.ngram_store import NGramStore
@@ -51,6 +52,7 @@ def of_file(readers: dict[str, Reader], data: bytes) -> None:
                 read(path)
 
 
+TESTS = Path(__file__).parents[1] / "tests"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
@@ -59,6 +61,13 @@ def use_arpa(path: Path) -> None:
     store = NGramStore.of(read_arpa(path))
     store.sentence_score([*range(min(8, len(store.words)))])
     store.model()
+
+
+def use_binary(path: Path) -> None:
+    """Map a model of KenLM and ask it for a sentence; numbers that no model has may become infinite on the way."""
+    with np.errstate(all="ignore"):
+        model = KenLMFile(path)
+        model.sentence_score([*range(min(8, len(model.words)))])
 
 
 def use_lexicon(path: Path) -> None:
@@ -107,6 +116,7 @@ HEARD = b'{"id": "a", "nbest": [{"score": -0.5, "phonemes": "HH AH L OW |"}], "s
 SCORE = partial(score, reference="phonemes", hypothesis="text")
 OF_FILES: dict[str, dict[str, Reader]] = {
     "arpa": {"lm.arpa": use_arpa},
+    "binary": {"lm.bin": use_binary},
     "lexicon": {"lexicon.txt": use_lexicon},
     "dictionary": {"words.dict": use_lexicon, "names.txt": lambda path: read_words(path, T15)},
     "words": {
@@ -201,6 +211,7 @@ def posteriors() -> Iterator[bytes]:
 
 SEEDS: dict[str, list[bytes]] = {
     "arpa": [ARPA, gzip.compress(ARPA)],
+    "binary": [path.read_bytes() for path in sorted((TESTS / "language" / "kenlm").glob("*.bin"))],
     "lexicon": [LEXICON],
     "dictionary": [LEXICON, LEXICON.replace(b"\xc3\xc9", b"\xe9")],
     "words": [
