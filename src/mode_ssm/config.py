@@ -670,6 +670,24 @@ class ListenConfig:
 
 
 @dataclass
+class LockConfig:
+    """A lock that a spoken phrase opens; while it is closed nothing that is decoded leaves the process."""
+
+    open: str | None = setting(None, "the phrase that opens it, which is closed at first; null = there is no lock")
+    close: str | None = setting(None, "another phrase, which closes it; null = time alone")
+    phonemes: bool = setting(
+        False, "the phrases are given as phonemes, such as OW P AH N | DH AH | D AO R; else as words"
+    )
+    seconds: float | None = setting(
+        300.0, "on the source's clock without speech, after which it closes; null = never", low=0.1
+    )
+    threshold: float = setting(
+        2.25, "by which a phrase may be less likely than what was heard", unit="nats a phoneme", low=0.01, high=10
+    )
+    within_seconds: float = setting(20.0, "in which a phrase must be said", low=0.1)
+
+
+@dataclass
 class WatchConfig:
     """What is said of single channels while frames come."""
 
@@ -717,6 +735,7 @@ class StreamDecodingConfig:
     )
     listen: bool = setting(False, "find by itself when someone speaks; false = the source says when")
     listening: ListenConfig = field(default_factory=ListenConfig)  # for listen=true
+    lock: LockConfig = field(default_factory=LockConfig)
     watch: WatchConfig = field(default_factory=WatchConfig)
     search: WordSearchConfig = field(default_factory=WordSearchConfig)
     weights: str | None = setting(None, "as for decode", path=True)
@@ -731,7 +750,9 @@ class LiveConfig(StreamDecodingConfig):
         "replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, log:FILE, or redis://HOST:PORT/STREAM"
     )
     sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT, redis://...
-    log: str | None = setting(None, "a file of all that came in, for source=log:FILE", path=True)
+    log: str | None = setting(
+        None, "a file of all that came in, for source=log:FILE; without features while a lock is closed", path=True
+    )
     speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
     data: DataConfig = field(default_factory=RunDataConfig)  # replay
     talk: Talk = setting(Talk.source, "who says when someone speaks: the source, the network, or the page's button")

@@ -25,8 +25,10 @@ from mode_ssm.language.word_places import WIDE, WordPlaces
 from mode_ssm.live.desk import Desk, Press
 from mode_ssm.live.events import Event, Floats
 from mode_ssm.live.listening import ContinuousSpeech
+from mode_ssm.live.lock import Lock, guarded
 from mode_ssm.live.log import Logged, LogReplay
 from mode_ssm.live.normaliser import RunningNormaliser
+from mode_ssm.live.phrases import open_lock
 from mode_ssm.live.replay import Replay
 from mode_ssm.live.session import Identity, LiveSession
 from mode_ssm.live.sinks import ConsoleSink, JsonlSink, Sink, new_file
@@ -52,10 +54,11 @@ def live(config: LiveConfig) -> None:
     talk = _talk(config)
     listens = replace(config, listen=talk is Talk.listen)
     spoken, identity = open_decoder(listens, recogniser, alternatives=config.alternatives)
+    lock = _lock(config, recogniser)
     desk = Desk()
     with ExitStack() as stack:
         stack.callback(desk.close)
-        source = _events(config, recogniser, desk, talk)
+        source = guarded(_events(config, recogniser, desk, talk), lock)
         if config.log is not None:
             source = Logged(source, stack.enter_context(new_file(Path(config.log))))
         sinks = []
@@ -63,11 +66,24 @@ def live(config: LiveConfig) -> None:
             sinks.append(_sink(name, recogniser, desk, talk))
             stack.callback(sinks[-1].close)
         channels = recogniser.checkpoint.config.preprocessor.num_channels
-        session = LiveSession(spoken, sinks, channels, identity, config.watch)
+        session = LiveSession(spoken, sinks, channels, identity, config.watch, lock)
         try:
             session.run(source)
         finally:
             print(json.dumps(session.summary()))
+
+
+def _lock(config: LiveConfig, recogniser: Recogniser) -> Lock | None:
+    """
+    Raises:
+        InputError: where it cannot be, or the log that is to be decoded again is none.
+    """
+    lock = open_lock(config, recogniser)
+    kind, _, rest = config.source.partition(":")
+    if lock is not None and kind == "log" and LogReplay(Path(rest)).locked:
+        print("The log says itself when its lock opened and closed; no phrase is listened for.")
+        return None
+    return lock
 
 
 def _talk(config: LiveConfig) -> Talk:

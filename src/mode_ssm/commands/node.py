@@ -7,6 +7,8 @@ from contextlib import closing
 from mode_ssm.commands.live import as_trained, open_decoder
 from mode_ssm.config import NodeConfig
 from mode_ssm.errors import InputError
+from mode_ssm.live.lock import guarded
+from mode_ssm.live.phrases import open_lock
 from mode_ssm.live.session import LiveSession
 from mode_ssm.live.streams.opening import require_redis
 from mode_ssm.live.streams.server import Server
@@ -45,10 +47,11 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
 
     recogniser = load_recogniser(config.checkpoint, config.device)
     spoken, identity = open_decoder(config, recogniser)
+    lock = open_lock(config, recogniser)
     source = RedisSource(server, config.binned_input_stream, config.redis)
     output = config.output_stream or nickname
     with closing(BrandSink(server, output, nickname, source, recogniser.checkpoint.labels)) as sink:
         channels = recogniser.checkpoint.config.preprocessor.num_channels
-        session = LiveSession(spoken, [sink], channels, identity, config.watch)
+        session = LiveSession(spoken, [sink], channels, identity, config.watch, lock)
         ready()
-        session.run(as_trained(source, recogniser))
+        session.run(guarded(as_trained(source, recogniser), lock))

@@ -1,4 +1,4 @@
-"""What a source tells: a trial begins, frames came, the trial is over, or something went wrong."""
+"""What a source tells: a trial begins, frames came, the trial is over, something went wrong, or the lock turned."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -47,8 +47,15 @@ class Correction(NamedTuple):
     by: str  # instead; empty = no word
 
 
-Event = Begin | Frames | End | Notice | Correction
-Aside = Notice | Correction  # changes nothing of what is decoded
+class Turn(NamedTuple):
+    """The lock opens or closes here: what is decoded while it is closed stays in the process."""
+
+    open: bool
+    why: str  # start, phrase or time
+
+
+Event = Begin | Frames | End | Notice | Correction | Turn
+Aside = Notice | Correction | Turn  # leaves the trial that is under way
 
 
 class LiveSource(Protocol):

@@ -96,7 +96,7 @@ class ContinuousSpeech(SpokenTrials):
     ) -> None:
         super().__init__(recogniser, head, words, int8=int8)
         require_ctc(recogniser)
-        self._frames = ListenFrames.of(config, recogniser.frame_ms)
+        self._config, self._frames = config, ListenFrames.of(config, recogniser.frame_ms)
         self._detector = SpeechDetector(recogniser.checkpoint.labels, config, self._frames)
         self._before: deque[HeadOutputs] = deque(maxlen=self._frames.before)
         self._session: str | None = None
@@ -137,8 +137,18 @@ class ContinuousSpeech(SpokenTrials):
                 self._wait(frame)
         return told
 
+    def _pass(self, log_probs: Floats) -> None:
+        for label in evidence(log_probs, self._recogniser.checkpoint.labels):
+            if label >= self._config.end_evidence:
+                self._rested = 0
+            else:
+                self._forget_rest()
+
     def _wait(self, frame: HeadOutputs) -> None:
         self._before.append(frame)
+        self._forget_rest()
+
+    def _forget_rest(self) -> None:
         self._rested += 1
         if self._rested % self._frames.forget == 0:
             self._encoder.forget()

@@ -1,4 +1,8 @@
-"""A log of everything that came in, from which a session is decoded again exactly as it was."""
+"""A log of everything that came in, from which a session is decoded again exactly as it was.
+
+Of the time in which a lock is closed it holds no features, but how many came, when, and how many were not finite, so
+that what is said about frames is said again too.
+"""
 
 import base64
 import json
@@ -10,7 +14,7 @@ import numpy as np
 
 from mode_ssm.errors import InputError
 from mode_ssm.files import parse_json
-from mode_ssm.live.events import Begin, Correction, End, Event, Frames, Notice
+from mode_ssm.live.events import Begin, Correction, End, Event, Floats, Frames, Notice, Turn
 
 
 class Logged:
@@ -20,8 +24,10 @@ class Logged:
         self._source, self._file = source, file
 
     def __iter__(self) -> Iterator[Event]:
+        closed = False
         for event in self._source:
-            self._file.write(json.dumps(_entry(event), ensure_ascii=False) + "\n")
+            closed = not event.open if isinstance(event, Turn) else closed
+            self._file.write(json.dumps(_entry(event, closed), ensure_ascii=False) + "\n")
             self._file.flush()
             yield event
 
@@ -40,6 +46,11 @@ class LogReplay:
             raise InputError(f"source=log:{path} names no file; give what live.log=FILE wrote.")
         self._path = path
 
+    @property
+    def locked(self) -> bool:
+        """Whether it is that of a session with a lock, whose Turns it holds."""
+        return isinstance(next(iter(self), None), Turn)
+
     def __iter__(self) -> Iterator[Event]:
         with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -52,14 +63,30 @@ class LogReplay:
                 yield event
 
 
-def _entry(event: Event) -> dict[str, object]:
+def _entry(event: Event, closed: bool) -> dict[str, object]:
     if isinstance(event, Frames):
+        place: dict[str, object] = {"first": event.first, "time": event.time, "shape": list(event.features.shape)}
+        if closed:
+            return {"event": "withheld", **place, "not_finite": _not_finite(event.features)}
         values = np.ascontiguousarray(event.features, dtype="<f4")
         data = base64.b64encode(values.tobytes()).decode("ascii")
-        shape = list(values.shape)
-        return {"event": "frames", "first": event.first, "time": event.time, "shape": shape, "float32": data}
-    kind = {Begin: "begin", Notice: "notice", Correction: "correction", End: "end"}[type(event)]
+        return {"event": "frames", **place, "float32": data}
+    kind = {Begin: "begin", Notice: "notice", Correction: "correction", End: "end", Turn: "lock"}[type(event)]
     return {"event": kind, **event._asdict()}
+
+
+def _not_finite(features: Floats) -> list[int]:
+    """Values a frame; empty where all are finite."""
+    counts = np.count_nonzero(~np.isfinite(np.atleast_2d(features)), axis=1)
+    return counts.tolist() if counts.any() else []
+
+
+def _withheld(shape: list[int], not_finite: list[int]) -> Floats:
+    """Zeros, of which as many are not finite as were."""
+    features = np.zeros(shape, dtype=np.float32)
+    for frame, count in zip(np.atleast_2d(features), not_finite, strict=False):
+        frame[:count] = np.nan
+    return features
 
 
 def _event(entry: dict[str, object]) -> Event:
@@ -69,6 +96,9 @@ def _event(entry: dict[str, object]) -> Event:
         shape: list[int] = list(entry["shape"])  # type: ignore[call-overload]
         features = np.frombuffer(data, dtype="<f4").reshape(shape).astype(np.float32)
         return Frames(int(str(entry["first"])), float(str(entry["time"])), features)
+    if kind == "withheld":
+        features = _withheld(entry["shape"], entry["not_finite"])  # type: ignore[arg-type]
+        return Frames(int(str(entry["first"])), float(str(entry["time"])), features)
     if kind == "begin":
         return Begin(**entry)  # type: ignore[arg-type]
     if kind == "notice":
@@ -76,6 +106,8 @@ def _event(entry: dict[str, object]) -> Event:
         return Notice(**entry | {"channels": tuple(channels)})  # type: ignore[arg-type]
     if kind == "correction":
         return Correction(**entry)  # type: ignore[arg-type]
+    if kind == "lock":
+        return Turn(**entry)  # type: ignore[arg-type]
     if kind == "end":
         return End()
     raise ValueError(f"an event {kind!r} is not known")

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mode_ssm.config import WatchConfig
-from mode_ssm.live.events import Begin, Correction, End, Event, Frames, Notice
+from mode_ssm.live.events import Begin, Correction, End, Event, Frames, Notice, Turn
 from mode_ssm.live.latency import Latency
+from mode_ssm.live.lock import Lock, LockedTrials
 from mode_ssm.live.repair import Repair
 from mode_ssm.live.sinks import Signal, Sink
 from mode_ssm.live.spoken import Said, SpokenTrials, Told
@@ -24,12 +25,13 @@ class Identity(NamedTuple):
 class LiveSession:
     """Decodes events and tells the sinks.
 
-    Every message is a dictionary that JSON can hold: `type` (begin, words, end, sure, notice, correction), `frame` and
-    `time` of the newest input frame that it rests on, `checkpoint` and `lm`, and for
+    Every message is a dictionary that JSON can hold: `type` (begin, words, end, sure, notice, correction,
+    lock), `frame` and `time` of the newest input frame that it rests on, `checkpoint` and `lm`, and for
     begin: `session`, `trial`, `sentence`; words: `phonemes` (new ones), `committed` (all words of the trial that stay),
     `open` (those that may change), `ms` (what the step took); end: `words`; sure: `end` (the frame of the end
     message whose words these are), `posteriors`, `confidences` or None, `alternatives`; notice: `text`, `alarm`,
-    `channels`; correction: `end`, `place`, `word`, `by`.
+    `channels`; correction: `end`, `place`, `word`, `by`; lock: `open`, `why` (start, phrase, time). While the lock is
+    closed sinks are told of it and of notices alone, and shown nothing.
 
     Attributes:
         repair: with the counts of frames.
@@ -40,9 +42,15 @@ class LiveSession:
     """
 
     def __init__(
-        self, spoken: SpokenTrials, sinks: Sequence[Sink], channels: int, identity: Identity, watch: WatchConfig
+        self,
+        spoken: SpokenTrials,
+        sinks: Sequence[Sink],
+        channels: int,
+        identity: Identity,
+        watch: WatchConfig,
+        lock: Lock | None = None,
     ) -> None:
-        self._spoken, self._sinks, self._identity = spoken, sinks, identity
+        self._spoken, self._sinks, self._identity = LockedTrials(spoken, lock), sinks, identity
         self.repair, self.watch, self.latency = Repair(channels), ChannelWatch(channels, watch), Latency()
         self.ends = Latency()
         self._frame, self._time, self._spent = -1, 0.0, 0.0
@@ -76,6 +84,8 @@ class LiveSession:
             self._tell("notice", text=event.text, alarm=event.alarm, channels=list(event.channels))
         elif isinstance(event, Correction):
             self._tell("correction", **event._asdict())
+        elif isinstance(event, Turn):
+            self._tell_all(self._spoken.turn(event))
         else:
             self._tell_all(self._spoken.begin(event) if isinstance(event, Begin) else self._spoken.end())
         return False
@@ -86,8 +96,8 @@ class LiveSession:
         if step is None:
             return False
         self._tell_all(step.told)
-        signal = Signal(frames.features[-1], step.posteriors)
-        for sink in self._sinks:
+        signal = Signal(frames.features[-1], None if step.ctc is None else step.ctc[-1])
+        for sink in [] if step.secret else self._sinks:
             sink.show(signal)
         return True
 
@@ -95,6 +105,8 @@ class LiveSession:
         for told in several:
             if isinstance(told, Begin):
                 self._tell("begin", session=told.session, trial=told.trial, sentence=told.sentence)
+            elif isinstance(told, Turn):
+                self._tell("lock", open=told.open, why=told.why)
             elif isinstance(told, Said):
                 self._tell("end", words=None if told.words is None else list(told.words))
                 self._ended = self._frame

@@ -53,6 +53,8 @@ class ConsoleSink:
         elif kind == "end":
             words = message["words"]
             self._line(Text("decoded  " + " ".join(self._phonemes if words is None else words), style="bold"))
+        elif kind == "lock":
+            self._line(Text("open" if message["open"] else "locked", style="magenta"))
         elif kind == "notice":
             self._line(Text(f"frame {message['frame']}: {message['text']}", style="yellow"))
         elif kind == "correction":

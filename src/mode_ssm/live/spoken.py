@@ -10,7 +10,7 @@ from mode_ssm.config import Decoder as Head
 from mode_ssm.decoding.greedy import CTCStream, GreedyStream, TransducerStream
 from mode_ssm.language.commitment import CommittingStream, SpokenWords
 from mode_ssm.language.word_windows import Worked
-from mode_ssm.live.events import Begin, Floats
+from mode_ssm.live.events import Begin, Floats, Turn
 from mode_ssm.live.sureness import Sureness, SureWords
 from mode_ssm.recognition.network import Recogniser
 from mode_ssm.recognition.searches import SearchOptions, transducer_callables
@@ -45,14 +45,15 @@ class Said(NamedTuple):
     words: tuple[str, ...] | None  # of the best sentence; None without a language model
 
 
-Told = Begin | Heard | Said | SureWords  # the last of the words that were said last
+Told = Begin | Heard | Said | Turn | SureWords  # the last of the words that were said last
 
 
 class Step(NamedTuple):
     """Of the encoder, and what there is to tell after it."""
 
     told: list[Told]
-    posteriors: Floats | None  # (V,) log-probabilities of the CTC head for its last frame, where it was trained
+    ctc: Floats | None  # (s, V) log-probabilities of the CTC head, where it was trained
+    secret: bool = False  # behind a closed lock: neither features nor posteriors may be shown
 
 
 class SpokenTrials:
@@ -87,7 +88,17 @@ class SpokenTrials:
         if not len(frames):
             return None
         outputs = self._heads(frames)
-        return Step(self._take(outputs), None if outputs.ctc is None else outputs.ctc[-1])
+        return Step(self._take(outputs), outputs.ctc)
+
+    @torch.inference_mode()
+    def overhear(self, features: Floats) -> Floats | None:
+        """Take (t, C) frames of which nothing is decoded, and give the CTC head's (s, V) where they complete any."""
+        frames = self._encoder.extend(torch.from_numpy(features))
+        if not len(frames):
+            return None
+        log_probs: Floats = self._recogniser.model.ctc_log_probs(frames).float().cpu().numpy()
+        self._pass(log_probs)
+        return log_probs
 
     def end(self) -> list[Told]:
         """The trial is over."""
@@ -95,6 +106,9 @@ class SpokenTrials:
 
     def _take(self, outputs: HeadOutputs) -> list[Told]:
         return [self._heard(outputs)]
+
+    def _pass(self, log_probs: Floats) -> None:
+        """What was overheard."""
 
     def _start_encoder(self, session: str | None) -> None:
         known = self._recogniser.checkpoint.sessions

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mode_ssm.batch import FRAME_MS
 from mode_ssm.config import WatchConfig
-from mode_ssm.live.events import Aside, Event, Floats, Frames, Notice
+from mode_ssm.live.events import Correction, Event, Floats, Frames, Notice, Turn
 
 SECOND = 1000 // FRAME_MS  # frames, after which channels are looked at again
 PATIENCE = 10  # times its own longest pause that a quiet channel may be still
@@ -24,7 +24,8 @@ class ChannelWatch:
 
     A channel is flat once it has not changed for `flat_seconds`, and for ten times the longest pause after which it
     changed before, so that an electrode that fires seldom is said once or twice, not again and again. It is out of
-    range once half of its values of a second are, and back in it after a second without such a value.
+    range once half of its values of a second are, and back in it after a second without such a value. Behind a closed
+    lock, of which a log holds no features, nobody looks.
 
     Attributes:
         counts: how often a channel got each alarm.
@@ -42,12 +43,15 @@ class ChannelWatch:
         self._alarms = {name: np.zeros(channels, np.bool_) for name in (FLAT, RANGE)}
 
     def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
+        closed = False
         for event in events:
             yield event
-            if isinstance(event, Frames):
+            if isinstance(event, Turn):
+                closed = not event.open
+            if isinstance(event, Frames) and not closed:
                 for offset, frame in enumerate(event.features):
                     yield from self._take(event.first + offset, frame)
-            elif not isinstance(event, Aside):
+            elif not isinstance(event, Notice | Correction):
                 self._last = None  # a scale may change between trials, which is no change of a channel
 
     def _take(self, number: int, frame: Floats) -> Iterator[Notice]:

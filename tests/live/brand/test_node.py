@@ -80,6 +80,20 @@ def test_a_node_decodes_a_trial_and_ends_by_sigint(laboratory, redis_process, ri
     check_output(redis_process, messages(said))
 
 
+def test_behind_a_closed_lock_no_stream_and_no_key_tells_anything(laboratory, redis_process, rig):
+    lock = {"open": "B AA | ZH UH | OY TH | ZH AA", "phonemes": True}
+    load_graph(redis_process, checkpoint=str(laboratory.run), lm=str(laboratory.lm), lock=lock)
+    with started(redis_process) as node:
+        wait_for(redis_process, STATE, b"status", b"NODE_READY")
+        play(rig, np.random.default_rng(0).standard_normal((200, 8), dtype=np.float32))
+        wait_for(redis_process, STATE, b"status", b"NODE_WARNING")
+        node.send_signal(signal.SIGINT)
+        node.communicate(timeout=60)
+    assert states_of(redis_process) == ["NODE_STARTED", "NODE_READY", "NODE_INFO", "NODE_WARNING", "NODE_SHUTDOWN"]
+    told = {key.decode() for key in redis_process.client.scan_iter()}
+    assert told == {"supergraph_stream", STATE, "binnedFeatures_20ms", "task_state"}
+
+
 def play(rig: Rig, features: np.ndarray) -> None:
     rig.state("go")
     for frame in features:

@@ -26,7 +26,7 @@ class BrandSink:
     `start` and `end` (the id of the newest frame's entry), `logits` (float32; of T15's classes in the order blank,
     silence, phonemes, else in the network's own), `partial_decoded_sentence`, `final_decoded_sentence`. The two keys
     hold the newest sentence of each kind; without a language model a sentence is phonemes. What goes wrong is a
-    NODE_WARNING in the stream of the node's state.
+    NODE_WARNING in the stream of the node's state, and what the lock does a NODE_INFO.
 
     Args:
         server, stream: where to.
@@ -58,8 +58,9 @@ class BrandSink:
             self._add({"end": self._newest()}, {})
             self._add({"final_decoded_sentence": said}, {FINAL_KEY: said, PARTIAL_KEY: ""})
         elif kind == "notice":
-            entry = state_entry(State.warning, message["text"])
-            self._writer.do(lambda client: client.xadd(self._state, cast(Any, entry)))
+            self._say(State.warning, message["text"])
+        elif kind == "lock":
+            self._say(State.info, "the lock is open" if message["open"] else "the lock is closed")
 
     def show(self, signal: Signal) -> None:
         if signal.posteriors is not None:
@@ -69,6 +70,10 @@ class BrandSink:
 
     def close(self) -> None:
         self._writer.close()
+
+    def _say(self, state: State, text: str) -> None:
+        entry = state_entry(state, text)
+        self._writer.do(lambda client: client.xadd(self._state, cast(Any, entry)))
 
     def _add(self, entry: Mapping[str, str | bytes], keys: Mapping[str, str]) -> None:
         """An entry and keys at once."""

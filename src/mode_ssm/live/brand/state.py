@@ -17,6 +17,7 @@ class State(StrEnum):
     shutdown = "NODE_SHUTDOWN"
     fatal_error = "NODE_FATAL_ERROR"
     warning = "NODE_WARNING"
+    info = "NODE_INFO"
 
 
 def state_stream(nickname: str) -> str:
