@@ -658,6 +658,19 @@ class RedisConfig:
 
 
 @dataclass
+class LslConfig:
+    """The streams that source=lsl:NAME reads; a sample is a frame."""
+
+    markers: str | None = setting(
+        None, "a stream of markers that say when someone speaks; null = none, which needs listen=true"
+    )
+    begin: list[str] = setting(lambda: ["begin"], "the markers with which one begins to speak")
+    end: list[str] = setting(lambda: ["end"], "the markers with which one has spoken")
+    session: str | None = setting(None, "the day of the network to decode as; null = one that it does not know")
+    wait_seconds: float = setting(10.0, "for the streams to be there when the command starts", low=0.1)
+
+
+@dataclass
 class ListenConfig:
     """How the network finds by itself when someone speaks."""
 
@@ -747,14 +760,17 @@ class LiveConfig(StreamDecodingConfig):
     """`mode-ssm live`: decode features as they come."""
 
     source: str = required(
-        "replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, log:FILE, or redis://HOST:PORT/STREAM"
+        "replay:SESSION/SPLIT or replay:SESSION/SPLIT/TRIAL of the data root, log:FILE, redis://HOST:PORT/STREAM, "
+        "or lsl:NAME"
     )
-    sink: list[str] = field(default_factory=lambda: ["console"])  # console, jsonl:FILE, page, page:PORT, redis://...
+    # console, jsonl:FILE, page, page:PORT, redis://HOST:PORT/STREAM, lsl:NAME
+    sink: list[str] = field(default_factory=lambda: ["console"])
     log: str | None = setting(
         None, "a file of all that came in, for source=log:FILE; without features while a lock is closed", path=True
     )
     speed: float = setting(1.0, "replay: times faster than recorded; 0 = as fast as it goes", low=0)
     data: DataConfig = field(default_factory=RunDataConfig)  # replay
+    lsl: LslConfig = field(default_factory=LslConfig)  # source=lsl:NAME
     talk: Talk = setting(Talk.source, "who says when someone speaks: the source, the network, or the page's button")
     alternatives: int = setting(
         5, "told for each word after the end of a trial, with how sure it is; 0 = neither", low=0, high=40

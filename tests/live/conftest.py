@@ -10,6 +10,7 @@ import mode_ssm
 from mode_ssm.language.lexicon import write_lexicon
 from mode_ssm.language.ngram import write_arpa
 from tests.language.conftest import LEXICON, SENTENCES
+from tests.live.lsl_rig import stay_on_this_machine
 from tests.live.redis_rig import REDIS, RedisProcess, Rig
 from tests.small import small_config, write_data
 
@@ -52,3 +53,8 @@ def redis_process(tmp_path: Path) -> Iterator[RedisProcess]:
 @pytest.fixture
 def rig(redis_process: RedisProcess) -> Rig:
     return Rig(redis_process)
+
+
+@pytest.fixture(scope="session")
+def lsl(tmp_path_factory: pytest.TempPathFactory) -> None:
+    stay_on_this_machine(tmp_path_factory.mktemp("lsl"))

@@ -145,10 +145,10 @@ def test_phonemes_alone_need_no_language_model(laboratory, tmp_path, capsys):
     ("words", "sentence"),
     [
         (["source=replay:t15.2023.09.01/val"], "names no trial of"),
-        (["source=replay"], "replay:SESSION/SPLIT/TRIAL, log:FILE or redis://HOST:PORT/STREAM"),
+        (["source=replay"], "replay:SESSION/SPLIT/TRIAL, log:FILE, redis://HOST:PORT/STREAM or lsl:NAME"),
         (["source=log:nowhere"], "names no file; give what live.log=FILE wrote"),
-        ([f"source=replay:{SESSION}/val", "sink=[gramophone]"], "give console, jsonl:FILE, page, page:PORT or redis:"),
-        ([f"source=replay:{SESSION}/val", "sink=[page:http]"], "give console, jsonl:FILE, page, page:PORT or redis:"),
+        ([f"source=replay:{SESSION}/val", "sink=[gramophone]"], "give console, jsonl:FILE, page, page:PORT, redis:"),
+        ([f"source=replay:{SESSION}/val", "sink=[page:http]"], "give console, jsonl:FILE, page, page:PORT, redis:"),
         ([f"source=replay:{SESSION}/val", "lm=nowhere"], "has no lexicon.txt"),
         ([f"source=replay:{SESSION}/val", "talk=button"], "needs the page that has the button; give sink=[page]"),
         ([f"source=replay:{SESSION}/val", "talk=button", "listen=true"], "and talk=button the page; give one"),

@@ -27,6 +27,7 @@ from mode_ssm.live.events import Event, Floats
 from mode_ssm.live.listening import ContinuousSpeech
 from mode_ssm.live.lock import Lock, guarded
 from mode_ssm.live.log import Logged, LogReplay
+from mode_ssm.live.lsl.opening import open_lsl_sink, open_lsl_source
 from mode_ssm.live.normaliser import RunningNormaliser
 from mode_ssm.live.phrases import open_lock
 from mode_ssm.live.replay import Replay
@@ -41,7 +42,7 @@ from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import transducer_callables
 from mode_ssm.running_scale import Scale
 
-RAW = ("redis:",)  # sources of frames that nobody has normalised
+RAW = ("redis:", "lsl:")  # sources of frames that nobody has normalised
 
 
 def live(config: LiveConfig) -> None:
@@ -174,11 +175,14 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
         return LogReplay(Path(rest))
     if kind == "redis":
         return open_source(config.source, config.redis)
+    if kind == "lsl" and rest:
+        channels = recogniser.checkpoint.config.preprocessor.num_channels
+        return open_lsl_source(rest, channels, config.lsl, said_elsewhere=_talk(config) is not Talk.source)
     if kind == "replay" and rest:
         return Replay(_trials(rest, config.data, recogniser), config.speed)
     raise InputError(
         f"source={config.source} is none that is known; give replay:SESSION/SPLIT, replay:SESSION/SPLIT/TRIAL, "
-        "log:FILE or redis://HOST:PORT/STREAM."
+        "log:FILE, redis://HOST:PORT/STREAM or lsl:NAME."
     )
 
 
@@ -229,8 +233,11 @@ def _sink(name: str, recogniser: Recogniser, desk: Desk, talk: Talk) -> Sink:
         return _page(int(rest or "8765"), recogniser, desk, talk)
     if kind == "redis":
         return open_sink(name)
+    if kind == "lsl" and rest:
+        return open_lsl_sink(rest, recogniser.checkpoint.labels, Head.ctc in recogniser.heads)
     raise InputError(
-        f"sink={name} is none that is known; give console, jsonl:FILE, page, page:PORT or redis://HOST:PORT/STREAM."
+        f"sink={name} is none that is known; give console, jsonl:FILE, page, page:PORT, redis://HOST:PORT/STREAM "
+        "or lsl:NAME."
     )
 
 

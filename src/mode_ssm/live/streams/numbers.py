@@ -1,14 +1,7 @@
 """The frame numbers of entries, so that what is lost, doubled or late is known as such and nothing moves in time."""
 
-from typing import NamedTuple
-
+from mode_ssm.live.incoming import Numbered
 from mode_ssm.live.repair import LONGEST_GAP
-
-
-class Numbered(NamedTuple):
-    number: int
-    said: str | None = None  # in words, what was found out about the count
-    anew: bool = False  # the count started again: what comes has nothing to do with what came
 
 
 class FrameNumbers:

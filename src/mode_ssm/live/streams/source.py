@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from mode_ssm.config import RedisConfig
-from mode_ssm.live.events import Begin, End, Event, Frames, Notice
+from mode_ssm.live.events import Begin, Event, Frames, Notice
+from mode_ssm.live.incoming import Numbered, Silence
 from mode_ssm.live.streams.entries import read_count, read_frame, read_seconds
-from mode_ssm.live.streams.numbers import FrameNumbers, Numbered
+from mode_ssm.live.streams.numbers import FrameNumbers
 from mode_ssm.live.streams.reader import AWAY, Entry, StreamReader, newest_entry
 from mode_ssm.live.streams.server import Server
 from mode_ssm.live.streams.tasks import TaskStates
 
 if TYPE_CHECKING:
     from redis import Redis
-
-_QUIET_READS = 3  # of a second each without a frame, while someone speaks, after which it is said
 
 
 class RedisSource:
@@ -41,7 +40,7 @@ class RedisSource:
         self._state = None if self._states is None else newest_entry(self._client, self._states)
         self._tasks = TaskStates(config.speaking, config.session)
         self._numbers = FrameNumbers(config.sync_step)
-        self._quiet, self._counted = 0, False
+        self._silence, self._counted = Silence(stream), False
         self.newest: Entry | None = None
 
     @property
@@ -59,7 +58,10 @@ class RedisSource:
     def _follow(self) -> Iterator[Event]:
         while True:
             read = self._reader.read()
-            yield from self._silence(read)
+            came = any(isinstance(found, Entry) and found.stream == self._stream for found in read)
+            quiet = self._silence.after(came, self._tasks.begun is not None)
+            if quiet is not None:
+                yield self._notice(quiet)
             if self._config.task_state_key is not None:
                 yield from self._keyed(self._config.task_state_key)
             for found in read:
@@ -92,12 +94,9 @@ class RedisSource:
         if isinstance(numbered, str):
             yield self._notice(numbered)
             return
-        if numbered.said is not None:
-            yield self._notice(numbered.said)
+        yield from numbered.notices(self._tasks.begun)
         if self._tasks.begun is None:
             return
-        if numbered.anew:
-            yield from (End(), self._tasks.begun)
         self.newest = entry
         seconds = read_seconds(entry.fields.get(self._field(self._config.ts), b""))
         features = read_frame(entry.fields.get(self._field(self._config.samples), b""))
@@ -116,12 +115,6 @@ class RedisSource:
         first = self._numbers.newest < 0
         said = f"entries have no count in {self._config.sync}; they are counted as they come, so none is missed"
         return self._numbers.following()._replace(said=said if first else None)
-
-    def _silence(self, read: list[Entry | str]) -> Iterator[Event]:
-        came = any(isinstance(found, Entry) and found.stream == self._stream for found in read)
-        self._quiet = 0 if came or self._tasks.begun is None else self._quiet + 1
-        if self._quiet == _QUIET_READS:
-            yield self._notice(f"nothing came on {self._stream} for a while; waiting")
 
     def _notice(self, text: str) -> Notice:
         return Notice(self._numbers.newest, text)

@@ -1,0 +1,33 @@
+"""What sources that follow a stream have in common: numbers of frames, and silence that is said once."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mode_ssm.live.events import Begin, End, Event, Notice
+
+QUIET_READS = 3  # of a second each without a frame, while someone speaks, after which it is said
+
+
+class Numbered(NamedTuple):
+    number: int
+    said: str | None = None  # in words, what was found out about the count or the clock
+    anew: bool = False  # it started again: what comes has nothing to do with what came
+
+    def notices(self, begun: Begin | None) -> Iterator[Event]:
+        """What is told before the frame, while the trial is one that `begun` began, or none."""
+        if self.said is not None:
+            yield Notice(self.number, self.said)
+        if self.anew and begun is not None:
+            yield from (End(), begun)
+
+
+class Silence:
+    """Says once that no frame comes while someone speaks."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream, self._reads = stream, 0
+
+    def after(self, came: bool, speaking: bool) -> str | None:
+        """What to say after a read of up to a second."""
+        self._reads = 0 if came or not speaking else self._reads + 1
+        return f"nothing came on {self._stream} for a while; waiting" if self._reads == QUIET_READS else None
