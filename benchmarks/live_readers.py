@@ -26,8 +26,11 @@ class RedisReader:
         self._client, self._names, self._after = Redis(port=names.port, protocol=2), names, "0-0"
 
     def read(self) -> Iterator[tuple[dict[str, Any], float]]:
-        found: Any = self._client.xread({"words": self._after}, block=60_000)
-        if not found:
+        for _ in range(60):
+            found: Any = self._client.xread({"words": self._after}, block=1000)
+            if found:
+                break
+        else:
             sys.exit(_NOTHING)
         now = time.monotonic()
         for number, fields in found[0][1]:

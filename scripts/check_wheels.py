@@ -1,8 +1,8 @@
-"""See that every core dependency has a wheel for each Python that we support, in the version that constraints.txt pins.
+"""See that every dependency has a wheel for each Python that we support, in the version that constraints.txt pins.
 
     python scripts/check_wheels.py
 
-Asks the package registry that pip is set up with. Nothing is installed, and pip is stopped as soon as it names the
+Dependencies are the core ones and those of the extras that live decoding has. Asks the package registry that pip is set up with. Nothing is installed, and pip is stopped as soon as it names the
 wheel that it would fetch. Exit status: 0 all found, 1 a wheel is missing, 2 no registry answers.
 """
 
@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = ("redis", "lsl")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _FOUND = re.compile(r"(?:Downloading|Using cached|Processing|Saved) \S*\.whl|Would install")
 _NO_REGISTRY = re.compile(r"Failed to establish a new connection|name resolution|timed out|Connection refused")
@@ -22,7 +23,10 @@ _NO_REGISTRY = re.compile(r"Failed to establish a new connection|name resolution
 def main() -> int:
     """Print a line for each Python, with what has no wheel there."""
     with (ROOT / "pyproject.toml").open("rb") as file:
-        needed: list[str] = tomllib.load(file)["project"]["dependencies"]
+        project = tomllib.load(file)["project"]
+    needed: list[str] = [*project["dependencies"]]
+    for extra in EXTRAS:
+        needed += project["optional-dependencies"][extra]
     complete = True
     for python in PYTHONS:
         missing = []
@@ -32,7 +36,7 @@ def main() -> int:
                 print("No package registry answers; wheels were not checked.", file=sys.stderr)
                 return 2
             missing += [] if found else [requirement]
-        told = f"no wheel of {', '.join(missing)}" if missing else f"wheels of all {len(needed)} core dependencies"
+        told = f"no wheel of {', '.join(missing)}" if missing else f"wheels of all {len(needed)} dependencies"
         print(f"Python {python}: {told}", flush=True)
         complete &= not missing
     return 0 if complete else 1

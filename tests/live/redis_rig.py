@@ -14,19 +14,28 @@ from redis.exceptions import RedisError
 from mode_ssm.live.streams.server import Server
 
 REDIS = shutil.which("redis-server")
+PATIENCE = 300  # seconds for what a busy machine does in a few
 FEATURES, STATES = "binnedFeatures_20ms", "task_state"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 class RedisProcess:
     """A server that keeps nothing on the disk, so that a killed one has lost everything."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
         self._folder = folder
         self.socket = folder / "redis.sock"
-        self.start()
+        for _ in range(20):  # another process may take the port that was free
+            self.port = _free_port()
+            if self._started():
+                return
+        raise AssertionError("redis-server ended as soon as it was started, twenty times")
 
     @property
     def address(self) -> str:
@@ -37,18 +46,27 @@ class RedisProcess:
         return Server("127.0.0.1", self.port)
 
     def start(self) -> None:
+        """On the port that it had, which another process may have for a moment."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._started():
+            assert time.monotonic() < deadline, f"redis-server did not start on port {self.port}"
+            time.sleep(0.2)
+
+    def _started(self) -> bool:
+        """Whether it answers; False where it ended at once."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
         options += ["--unixsocket", str(self.socket)]
         self._process = subprocess.Popen([str(REDIS), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.client = Redis(port=self.port, protocol=2)
-        for _ in range(500):
-            try:
-                self.client.ping()
-            except RedisError:
-                time.sleep(0.02)
-            else:
-                return
-        raise AssertionError("redis-server did not start")
+        with Redis(unix_socket_path=str(self.socket), protocol=2) as mine:  # the port may be another server's
+            while self._process.poll() is None:
+                try:
+                    mine.ping()
+                except RedisError:
+                    time.sleep(0.02)
+                else:
+                    self.client = Redis(port=self.port, protocol=2)
+                    return True
+        return False
 
     def kill(self) -> None:
         """As kill -9 does."""

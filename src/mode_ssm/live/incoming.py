@@ -13,12 +13,12 @@ class Numbered(NamedTuple):
     said: str | None = None  # in words, what was found out about the count or the clock
     anew: bool = False  # it started again: what comes has nothing to do with what came
 
-    def notices(self, begun: Begin | None) -> Iterator[Event]:
-        """What is told before the frame, while the trial is one that `begun` began, or none."""
+    def notices(self, trial: Begin | None) -> Iterator[Event]:
+        """What is told before the frame, where it goes on with a trial of which frames were given, or with none."""
         if self.said is not None:
             yield Notice(self.number, self.said)
-        if self.anew and begun is not None:
-            yield from (End(), begun)
+        if self.anew and trial is not None:
+            yield from (End(), trial)
 
 
 class Silence:

@@ -18,7 +18,7 @@ from mode_ssm.config import NodeConfig
 from mode_ssm.errors import InputError
 from mode_ssm.live.brand.supergraph import read_parameters
 from mode_ssm.settings import settings_from_file
-from tests.live.redis_rig import RedisProcess, Rig
+from tests.live.redis_rig import PATIENCE, RedisProcess, Rig
 from tests.live.test_live import SESSION, live, messages
 
 NODE, STATE = "decoder", "decoder_state"
@@ -46,7 +46,7 @@ def started(process: RedisProcess) -> Iterator["subprocess.Popen[str]"]:
 def wait_for(process: RedisProcess, stream: str, field: bytes, value: bytes | None = None) -> bytes:
     """The first entry with that field, and that value where one is given."""
     after = "0-0"
-    for _ in range(60):
+    for _ in range(PATIENCE):
         for number, fields in dict(process.client.xread({stream: after}, block=1000)).get(stream.encode(), []):
             after = number
             if field in fields and value in (None, fields[field]):
@@ -71,10 +71,11 @@ def test_a_node_decodes_a_trial_and_ends_by_sigint(laboratory, redis_process, ri
         play(rig, features)
         final = wait_for(redis_process, NODE, b"final_decoded_sentence").decode()
         node.send_signal(signal.SIGINT)
-        node.communicate(timeout=60)
+        node.communicate(timeout=PATIENCE)
     assert node.returncode == 0
     assert final == " ".join(end["words"])
-    assert states_of(redis_process) == ["NODE_STARTED", "NODE_READY", "NODE_WARNING", "NODE_SHUTDOWN"]
+    told = states_of(redis_process)  # a busy machine may be warned of more than once
+    assert list(dict.fromkeys(told)) == ["NODE_STARTED", "NODE_READY", "NODE_WARNING", "NODE_SHUTDOWN"]
     assert redis_process.client.get("final_decoded_sentence_current") == final.encode()
     assert redis_process.client.get("partial_decoded_sentence_current") == b""
     check_output(redis_process, messages(said))
@@ -120,7 +121,7 @@ def check_output(process: RedisProcess, told: list[dict]) -> None:
 def test_a_parameter_that_is_none_is_a_fatal_error(redis_process):
     load_graph(redis_process, checkpoint="runs/one", RNN_path="there")
     with started(redis_process) as node:
-        _, error = node.communicate(timeout=60)
+        _, error = node.communicate(timeout=PATIENCE)
     assert node.returncode == 2
     assert states_of(redis_process) == ["NODE_STARTED", "NODE_FATAL_ERROR"]
     assert "The parameters of decoder in supergraph_stream: " in error

@@ -21,6 +21,7 @@ from mode_ssm.language.trie import build_tree
 from mode_ssm.live.lm_server.parameters import Parameters
 from mode_ssm.live.lm_server.serving import LanguageModelServer
 from tests.live.lm_server.client import Client
+from tests.live.redis_rig import PATIENCE
 
 SETTINGS = WordSearchConfig()
 FROM_T15 = [T15.symbols.index(symbol) for symbol in NEJM.symbols]  # columns in the order of clients
@@ -210,5 +211,5 @@ def test_the_command_answers_and_stops(redis_process, lm_folder):
         )
         Client(redis_process.client).reset()
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=PATIENCE)
     assert (process.returncode, error) == (130, "mode-ssm: stopped.\n")

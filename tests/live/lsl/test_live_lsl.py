@@ -13,6 +13,7 @@ import pytest
 from mode_ssm.labels import T15
 from tests.live.lsl.test_sink import reader_of
 from tests.live.lsl_rig import Amplifier, Marks
+from tests.live.redis_rig import PATIENCE
 from tests.live.test_live import SESSION, live, messages
 from tests.small import CHANNELS
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("lsl")
 
 def next_message(words: pylsl.StreamInlet, kind: str) -> dict:
     while True:
-        sample, _ = words.pull_sample(60.0)
+        sample, _ = words.pull_sample(PATIENCE)
         assert sample is not None, f"no {kind} came"
         message = json.loads(sample[0])
         if message["type"] == kind:
@@ -55,7 +56,7 @@ def test_words_are_those_of_a_replay(laboratory, tmp_path, capsys):
             marks.mark("end", amplifier.time(number) - 0.01)
             told.append(next_message(words, "end"))
         decoder.send_signal(signal.SIGINT)
-        printed, error = decoder.communicate(timeout=60)
+        printed, error = decoder.communicate(timeout=PATIENCE)
     assert [m["words"] for m in told] == [m["words"] for m in replayed]
     assert json.loads(printed.splitlines()[-1])["frames"] == {"taken": sum(map(len, trials))}
     assert decoder.returncode == 130, error

@@ -9,7 +9,7 @@ import time
 
 import h5py
 
-from tests.live.redis_rig import FEATURES, RedisProcess, Rig
+from tests.live.redis_rig import FEATURES, PATIENCE, RedisProcess, Rig
 from tests.live.test_live import SESSION, live, messages
 
 WORDS = "words"
@@ -18,7 +18,7 @@ WORDS = "words"
 def next_end(process: RedisProcess) -> dict:
     """The message that ends a trial, the first that the server has; it loses all of them after each."""
     after = "0-0"
-    for _ in range(60):
+    for _ in range(PATIENCE):
         for number, fields in dict(process.client.xread({WORDS: after}, block=1000)).get(WORDS.encode(), []):
             after = number.decode()
             message = json.loads(fields[b"message"])
@@ -53,7 +53,7 @@ def test_words_are_those_of_a_replay_and_a_killed_server_is_survived(laboratory,
         play(rig, trials[2])
         third = next_end(redis_process)
         decoder.send_signal(signal.SIGINT)
-        told, error = decoder.communicate(timeout=60)
+        told, error = decoder.communicate(timeout=PATIENCE)
     assert [first["words"], second["words"], third["words"]] == replayed
     assert decoder.returncode == 130
     assert json.loads(told.splitlines()[-1])["frames"] == {"taken": sum(map(len, trials))}

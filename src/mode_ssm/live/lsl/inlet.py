@@ -12,7 +12,7 @@ from pylsl.util import TimeoutError as NoAnswer
 
 from mode_ssm.errors import InputError, printable
 
-_BUFFER_SECONDS = 60  # of samples that are kept while the decoder is busy
+BUFFER_SECONDS = 60  # of samples that are kept while the decoder is busy
 _MOST = 500  # samples of a read
 _FORGET_SECONDS = 2.0  # after which a stream that does not answer counts as gone
 _LOOK_SECONDS = 0.05
@@ -120,7 +120,7 @@ class Inlet:
         return True
 
     def _open(self, found: Any) -> None:
-        stream = pylsl.StreamInlet(found, max_buflen=_BUFFER_SECONDS, recover=False)
+        stream = pylsl.StreamInlet(found, max_buflen=BUFFER_SECONDS, recover=False)
         stream.open_stream(_ANSWER_SECONDS)
         stream.time_correction(_ANSWER_SECONDS)
         self._stream, self._uid, self._looking = stream, found.uid(), None

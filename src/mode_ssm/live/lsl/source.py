@@ -10,7 +10,7 @@ import pylsl
 from mode_ssm.config import LslConfig
 from mode_ssm.live.events import Begin, Event, Frames, Notice
 from mode_ssm.live.incoming import Silence
-from mode_ssm.live.lsl.inlet import Inlet, Misfit, Read
+from mode_ssm.live.lsl.inlet import BUFFER_SECONDS, Inlet, Misfit, Read
 from mode_ssm.live.lsl.markers import Markers, not_markers
 from mode_ssm.live.lsl.timestamps import PERIOD, FrameTimes, Sample, TimedFrame
 
@@ -18,7 +18,6 @@ _RATE = 1 / PERIOD
 _READ_SECONDS = 1.0  # for a sample to come
 _SETTLE_SECONDS = 0.2  # instead, while samples or markers wait for the next sample
 _RECENT = 50  # frames kept while nobody speaks, for a marker that comes after frames of its time
-_FAR_SECONDS = 5.0  # between the times of a frame and of this computer, beyond which its clock is another
 
 
 class _Placed(NamedTuple):
@@ -48,6 +47,7 @@ class LslSource:
         self._markers = Markers(config)
         self._times = FrameTimes()
         self._silence = Silence(name)
+        self._trial: Begin | None = None  # of the newest frame that was given
         self._recent: deque[_Placed] = deque(maxlen=_RECENT)
 
     def __iter__(self) -> Iterator[Event]:
@@ -114,7 +114,8 @@ class LslSource:
             self._recent.clear()
 
     def _given(self, frame: TimedFrame, begun: Begin) -> Iterator[Event]:
-        yield from frame.numbered.notices(begun)
+        yield from frame.numbered.notices(begun if begun is self._trial else None)
+        self._trial = begun
         yield Frames(frame.numbered.number, frame.sample.time, frame.sample.features[None])
 
     def _notice(self, text: str) -> Notice:
@@ -140,5 +141,5 @@ def not_features(channels: int) -> Misfit:
 
 
 def _placed(time: float, now: float) -> float:
-    """The time of a frame among markers; of a clock that is not LSL's, when it came."""
-    return time if abs(time - now) < _FAR_SECONDS else now
+    """The time of a frame among markers; where its clock is not LSL's, since no buffer is so long, when it came."""
+    return time if abs(time - now) < BUFFER_SECONDS else now

@@ -41,6 +41,7 @@ class RedisSource:
         self._tasks = TaskStates(config.speaking, config.session)
         self._numbers = FrameNumbers(config.sync_step)
         self._silence, self._counted = Silence(stream), False
+        self._trial: Begin | None = None  # of the newest frame
         self.newest: Entry | None = None
 
     @property
@@ -94,8 +95,9 @@ class RedisSource:
         if isinstance(numbered, str):
             yield self._notice(numbered)
             return
-        yield from numbered.notices(self._tasks.begun)
-        if self._tasks.begun is None:
+        yield from numbered.notices(self._trial if self._trial is self._tasks.begun else None)
+        self._trial = self._tasks.begun
+        if self._trial is None:
             return
         self.newest = entry
         seconds = read_seconds(entry.fields.get(self._field(self._config.ts), b""))
