@@ -2,8 +2,9 @@
 
     python scripts/check_wheels.py
 
-Dependencies are the core ones and those of the extras that live decoding has. Asks the package registry that pip is set up with. Nothing is installed, and pip is stopped as soon as it names the
-wheel that it would fetch. Exit status: 0 all found, 1 a wheel is missing, 2 no registry answers.
+Dependencies are the core ones and those of the extras that live decoding has. Asks the package registry that pip is set
+up with. Nothing is installed, and pip is stopped as soon as it names the wheel that it would fetch. Exit status: 0 all
+found, 1 a wheel is missing, 2 no registry answers.
 """
 
 import re

@@ -86,7 +86,7 @@ def test_a_clock_that_leaps_ahead_starts_anew_and_a_gap_does_not():
 
 
 @pytest.mark.parametrize(
-    ("kind", "spread"), [("uniform", 0.009), ("normal", 0.004), ("exponential", 0.006), ("held up now and then", 0.2)]
+    ("kind", "spread"), [("uniform", 0.007), ("normal", 0.003), ("exponential", 0.005), ("held up now and then", 0.2)]
 )
 @pytest.mark.parametrize("drift", [-0.005, 0.0, 0.005])
 def test_jitter_and_drift_lose_nothing_and_move_nothing(kind, spread, drift):
@@ -99,10 +99,7 @@ def test_jitter_and_drift_lose_nothing_and_move_nothing(kind, spread, drift):
     else:
         delay = {"uniform": random.uniform, "normal": random.normal}.get(kind, lambda _, s, n: random.exponential(s, n))
         times = true + delay(-spread if kind == "uniform" else 0, spread, count)
-    if drift:
-        assert numbers_of(times.tolist())[:50] == list(range(50))
-    else:
-        assert numbers_of(times.tolist()) == list(range(count))
+    assert numbers_of(times.tolist()) == list(range(count))
 
 
 @settings(max_examples=50)

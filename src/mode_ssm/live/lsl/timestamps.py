@@ -3,7 +3,7 @@
 A sample that comes half a frame or more after it is due was held up itself, or follows others that were lost. Which of
 the two it was, the next ones show: a sender that was held up catches up, and a loss remains. So such samples are held
 until one is in time, and then all were only late; or until five in a row, over 80 ms, had the same delay, and then the
-least delay is what was lost. The due time follows the sender's clock slowly: a drift of up to a percent is no loss.
+least delay is what was lost. The due time follows the sender's clock slowly: a drift of half a percent is no loss.
 """
 
 from collections import deque
