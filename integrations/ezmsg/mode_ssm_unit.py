@@ -58,7 +58,7 @@ class ModeSSM(ez.Unit):
         recogniser = load_recogniser(config.checkpoint, config.device)
         spoken, identity = open_decoder(config, recogniser)
         channels = recogniser.checkpoint.config.preprocessor.num_channels
-        session = LiveSession(spoken, [Outlet(state.messages)], channels, identity)
+        session = LiveSession(spoken, [Outlet(state.messages)], channels, identity, config.watch)
         events = as_trained(until_none(state.events), recogniser)
         state.decoding = threading.Thread(target=session.run, args=(events,), name="decodes", daemon=True)
         state.decoding.start()

@@ -662,7 +662,7 @@ class LslConfig:
     """The streams that source=lsl:NAME reads; a sample is a frame."""
 
     markers: str | None = setting(
-        None, "a stream of markers that say when someone speaks; null = none, which needs listen=true"
+        None, "a stream of markers that say when someone speaks; null = none, which needs listen=true or talk=button"
     )
     begin: list[str] = setting(lambda: ["begin"], "the markers with which one begins to speak")
     end: list[str] = setting(lambda: ["end"], "the markers with which one has spoken")

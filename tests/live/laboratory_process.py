@@ -78,7 +78,7 @@ class OverLsl:
     def source(self, channels: int) -> LiveSource:
         from mode_ssm.live.lsl.source import LslSource
 
-        source = LslSource(self.name, channels, LslConfig(markers=f"{self.name} marks"), listen=False)
+        source = LslSource(self.name, channels, LslConfig(markers=f"{self.name} marks"))
         self.wait_for_reader()
         return source
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mode_ssm.commands.live import open_decoder
-from mode_ssm.config import LiveConfig
+from mode_ssm.config import LiveConfig, WatchConfig
 from mode_ssm.live.events import Begin, End, Event, Frames
 from mode_ssm.live.session import LiveSession
 from mode_ssm.recognition.network import load_recogniser
@@ -39,7 +39,7 @@ class Decoding:
 
     def __init__(self, decoder, source) -> None:
         spoken, identity = decoder
-        self.session = LiveSession(spoken, [self], CHANNELS, identity)
+        self.session = LiveSession(spoken, [self], CHANNELS, identity, WatchConfig())
         self.told: list[dict] = []
         self._read, self._source, self._stopped = 0, source, False
         self._changed = threading.Condition()
@@ -102,7 +102,7 @@ def words_of(decoder, trial: np.ndarray) -> list[str]:
     spoken, identity = decoder
     listener = type("Sink", (), {"tell": lambda _, message: told.append(message), "show": lambda *_: None})()
     frames = [Frames(n, 0.0, frame[None]) for n, frame in enumerate(trial)]
-    LiveSession(spoken, [listener], CHANNELS, identity).run([Begin(), *frames, End()])
+    LiveSession(spoken, [listener], CHANNELS, identity, WatchConfig()).run([Begin(), *frames, End()])
     return told[-1]["words"]
 
 
@@ -273,7 +273,7 @@ def opened(first: LaboratoryProcess):
         return RedisSource(server, FEATURES, RedisConfig(sync_step=600))
     from mode_ssm.live.lsl.source import LslSource
 
-    return LslSource(first.place, CHANNELS, LslConfig(markers=f"{first.place} marks"), listen=False)
+    return LslSource(first.place, CHANNELS, LslConfig(markers=f"{first.place} marks"))
 
 
 def send(process: LaboratoryProcess, decoding: Decoding, first: int) -> list[dict]:

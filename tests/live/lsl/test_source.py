@@ -33,7 +33,7 @@ def marks(lsl) -> Marks:
 def source_of(amplifier: Amplifier, marks: Marks | None = None, **config):
     """A source, once both senders know of it."""
     settings = LslConfig(markers=None if marks is None else marks.name, **config)
-    source = open_lsl_source(amplifier.name, CHANNELS, settings, listen=marks is None)
+    source = open_lsl_source(amplifier.name, CHANNELS, settings, said_elsewhere=marks is None)
     amplifier.wait_for_reader()
     if marks is not None:
         marks.wait_for_reader()
@@ -202,31 +202,29 @@ def test_silence_while_one_speaks_is_said(amplifier):
 def test_a_stream_that_does_not_fit_is_refused(channels, rate, kind, said):
     amplifier = Amplifier(f"amplifier {next(_names)}", channels, rate, kind)
     with pytest.raises(InputError, match=f"The LSL stream {amplifier.name} was found, but it {said}"):
-        open_lsl_source(amplifier.name, CHANNELS, LslConfig(), listen=True)
+        open_lsl_source(amplifier.name, CHANNELS, LslConfig(), said_elsewhere=True)
 
 
 def test_a_stream_of_another_kind_is_refused(amplifier, marks):
     with pytest.raises(InputError, match="but it holds text; give one of features"):
-        open_lsl_source(marks.name, CHANNELS, LslConfig(), listen=True)
+        open_lsl_source(marks.name, CHANNELS, LslConfig(), said_elsewhere=True)
     with pytest.raises(InputError, match=r"but it has 3 channels, not one of text; lsl.markers needs a stream of mark"):
-        open_lsl_source(amplifier.name, CHANNELS, LslConfig(markers=amplifier.name), listen=False)
+        open_lsl_source(amplifier.name, CHANNELS, LslConfig(markers=amplifier.name), said_elsewhere=False)
 
 
 def test_a_stream_that_is_not_there_is_named_beside_those_that_are(amplifier):
     with pytest.raises(InputError, match=f"No LSL stream nobody was found in 0.2 s, but .*{amplifier.name}.*; start"):
-        open_lsl_source("nobody", CHANNELS, LslConfig(wait_seconds=0.2), listen=True)
+        open_lsl_source("nobody", CHANNELS, LslConfig(wait_seconds=0.2), said_elsewhere=True)
 
 
 def test_what_marks_trials_must_be_said():
     with pytest.raises(InputError, match="source=lsl:any does not say when someone speaks; give lsl.markers=NAME"):
-        open_lsl_source("any", CHANNELS, LslConfig(), listen=False)
-    with pytest.raises(InputError, match="both say when someone speaks; give one of them"):
-        open_lsl_source("any", CHANNELS, LslConfig(markers="marks"), listen=True)
+        open_lsl_source("any", CHANNELS, LslConfig(), said_elsewhere=False)
 
 
 def test_without_pylsl_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr("mode_ssm.live.lsl.opening.find_spec", {}.get)
-    source = partial(open_lsl_source, channels=CHANNELS, config=LslConfig(), listen=True)
+    source = partial(open_lsl_source, channels=CHANNELS, config=LslConfig(), said_elsewhere=True)
     for opened in (source, partial(open_lsl_sink, labels=T15, has_posteriors=True)):
         with pytest.raises(InputError, match=r"pylsl, which is not installed: pip install 'mode-ssm\[lsl\]'"):
             opened("any")

@@ -18,23 +18,21 @@ def require_pylsl() -> None:
         raise InputError("LSL needs the Python package pylsl, which is not installed: pip install 'mode-ssm[lsl]'.")
 
 
-def open_lsl_source(name: str, channels: int, config: LslConfig, listen: bool) -> LiveSource:
-    """The stream of that name.
+def open_lsl_source(name: str, channels: int, config: LslConfig, *, said_elsewhere: bool) -> LiveSource:
+    """The stream of that name; `said_elsewhere` is when someone speaks, by the network or on the page.
 
     Raises:
         InputError: when it is not there or does not fit, nothing says when someone speaks, or pylsl is not installed.
     """
-    if config.markers is None and not listen:
+    if config.markers is None and not said_elsewhere:
         raise InputError(
             f"source=lsl:{name} does not say when someone speaks; give lsl.markers=NAME, a stream of markers that "
-            "does, or listen=true, to find it in the features."
+            "does, listen=true, to find it in the features, or talk=button, to say it on the page."
         )
-    if listen and config.markers is not None:
-        raise InputError("lsl.markers and listen=true both say when someone speaks; give one of them.")
     require_pylsl()
     from mode_ssm.live.lsl.source import LslSource
 
-    source = LslSource(name, channels, config, listen)
+    source = LslSource(name, channels, config)
     print(f"Source: lsl:{name}, from here on", flush=True)
     return source
 

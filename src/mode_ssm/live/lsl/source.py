@@ -30,20 +30,21 @@ class _Placed(NamedTuple):
 class LslSource:
     """Frames of a stream, each a sample, while someone may speak; it never ends by itself.
 
+    Someone may speak between markers and, without a stream of them, all the time.
+
     Args:
         name: of the stream.
         channels: of the network.
         config: of this kind of source.
-        listen: whether the network finds by itself when someone speaks, so that frames are given all the time.
 
     Raises:
         InputError: when a stream is not there or does not fit.
     """
 
-    def __init__(self, name: str, channels: int, config: LslConfig, listen: bool) -> None:
+    def __init__(self, name: str, channels: int, config: LslConfig) -> None:
         self._features = Inlet(name, not_features(channels), config.wait_seconds)
-        markers = None if listen or config.markers is None else config.markers
-        self._marks = None if markers is None else Inlet(markers, not_markers, config.wait_seconds)
+        marks = config.markers
+        self._marks = None if marks is None else Inlet(marks, not_markers, config.wait_seconds)
         self._markers = Markers(config)
         self._times = FrameTimes()
         self._silence = Silence(name)
