@@ -127,7 +127,7 @@ def decode(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as decoder:
         try:
             assert decoder.stdout is not None
-            if not decoder.stdout.readline().startswith("Source: "):
+            if not any(line.startswith("Source: ") for line in decoder.stdout):
                 sys.exit("mode-ssm live did not start; see above.")
             messages = reader(names)
             start.set()
