@@ -204,6 +204,9 @@ def test_nothing_that_came_while_it_was_closed_is_told_shown_or_logged(
             (secret if closed else allowed).add(name)
         elif entry["event"] == "begin" and closed:
             assert entry["sentence"] is None
+        elif entry["event"] == "correction":
+            assert not closed
+            allowed.add(entry["word"])
     told = json.dumps(sink.messages)
     assert not [name for name in secret - allowed if f'"{name}"' in told]
     assert {f"word{round(features[4])}" for features, _ in sink.shown} <= allowed | {
