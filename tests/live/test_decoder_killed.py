@@ -13,6 +13,7 @@ import pytest
 
 from tests.live.laboratory_process import Laboratory, OverLsl, OverRedis
 from tests.live.test_faults import SOUND, TRIAL, decoder, words_of  # noqa: F401
+from tests.live.test_live import wait_for_source
 from tests.small import CHANNELS
 
 _names = count()
@@ -26,8 +27,7 @@ class Command:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self._said = said
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline().startswith("Source: ")
+        wait_for_source(self._process)
 
     def told(self) -> list[dict]:
         if not self._said.exists():

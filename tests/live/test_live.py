@@ -2,6 +2,7 @@
 
 import csv
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str
 def live(capsys: pytest.CaptureFixture[str], lab: Laboratory, *words: str, status: int = 0) -> str:
     named = [f"checkpoint={lab.run}", f"lm={lab.lm}", f"data.data_root={lab.data}", "speed=0"]
     return run(capsys, "live", *named, *words, status=status)
+
+
+def wait_for_source(decoder: "subprocess.Popen[str]", name: str = "") -> None:
+    """Read what the command prints until it has opened its source."""
+    assert decoder.stdout is not None
+    assert any(line.startswith(f"Source: {name}") for line in iter(decoder.stdout.readline, ""))
 
 
 def messages(path: Path) -> list[dict]:

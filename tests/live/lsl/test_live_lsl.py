@@ -14,7 +14,7 @@ from mode_ssm.labels import T15
 from tests.live.lsl.test_sink import reader_of
 from tests.live.lsl_rig import Amplifier, Marks
 from tests.live.redis_rig import PATIENCE
-from tests.live.test_live import SESSION, live, messages
+from tests.live.test_live import SESSION, live, messages, wait_for_source
 from tests.small import CHANNELS
 
 pytestmark = pytest.mark.usefixtures("lsl")
@@ -41,8 +41,7 @@ def test_words_are_those_of_a_replay(laboratory, tmp_path, capsys):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as decoder:
-        assert decoder.stdout is not None
-        assert decoder.stdout.readline() == "Source: lsl:array, from here on\n"
+        wait_for_source(decoder, "lsl:array, from here on\n")
         words, posteriors = reader_of("decoder_words"), reader_of("decoder_posteriors")
         amplifier.wait_for_reader()
         marks.wait_for_reader()
