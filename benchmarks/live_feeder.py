@@ -2,7 +2,8 @@
 
 A process of its own for benchmarks/live_streams.py. Trials of 5 s are sent with a second of rest after each, and what
 says that one speaks goes before the first frame of a trial and of the rest. A frame is sent when it is due or, where
-this process was held up, as soon as it can be; none is left out. What time it has is that at which it was sent.
+this process was held up, as soon as it can be; none is left out. What time it has is that at which it was sent; a
+marker of LSL has the time for which it was meant.
 """
 
 import json
@@ -26,7 +27,8 @@ class Names(NamedTuple):
 
 
 class Sender(Protocol):
-    def speak(self, speaks: bool) -> None: ...
+    def speak(self, speaks: bool, due: float) -> None:
+        """Say it before the frame that is due then, on the monotonic clock."""
 
     def frame(self, number: int, features: NDArray[np.float32]) -> None: ...
 
@@ -39,7 +41,7 @@ class RedisSender:
 
         self._client, self._names = Redis(port=names.port, protocol=2), names
 
-    def speak(self, speaks: bool) -> None:
+    def speak(self, speaks: bool, due: float) -> None:  # noqa: ARG002
         self._client.xadd(self._names.states, {"state": "go" if speaks else "start_trial"})
         time.sleep(0.002)  # entries of one millisecond have no order between streams
 
@@ -61,9 +63,11 @@ class LslSender:
         features = pylsl.StreamInfo(names.features, "features", channels, 1 / FRAME_S, pylsl.cf_float32, names.features)
         states = pylsl.StreamInfo(names.states, "Markers", 1, pylsl.IRREGULAR_RATE, pylsl.cf_string, names.states)
         self._features, self._states = pylsl.StreamOutlet(features), pylsl.StreamOutlet(states)
+        self._clock = pylsl.local_clock
 
-    def speak(self, speaks: bool) -> None:
-        self._states.push_sample(["begin" if speaks else "end"])
+    def speak(self, speaks: bool, due: float) -> None:
+        late = time.monotonic() - due
+        self._states.push_sample(["begin" if speaks else "end"], self._clock() - late - FRAME_S / 2)
 
     def frame(self, number: int, features: NDArray[np.float32]) -> None:  # noqa: ARG002
         self._features.push_chunk(features[None])
@@ -88,10 +92,10 @@ def feed(names: Names, features: NDArray[np.float32], trials: int, ready: Any, s
         due = begun + number * FRAME_S
         time.sleep(max(0.0, due - time.monotonic()))
         if place in (0, TRIAL):
-            sender.speak(place == 0)
+            sender.speak(place == 0, due)
         late[number] = 1000 * (time.monotonic() - due)
         frames = features[trial % len(features)] if place < TRIAL else rest
         sender.frame(number, frames[place % TRIAL])
-    sender.speak(False)
+    sender.speak(False, time.monotonic())
     told.put((float(np.percentile(late, 99)), float(late.max())))
     time.sleep(3.0)  # until all was read

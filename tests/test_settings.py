@@ -373,6 +373,6 @@ def test_help_lists_every_setting(schema):
     config = read_settings(schema, needed if schema is not TrainConfig else [])
     for key, _ in walk(config):
         key = re.sub(r"weights\.(\w+)$", r"\1_weight", key).removesuffix(".ramp_updates")
-        key = re.sub(r"\b(splits|sink|speaking)\.\d+$", r"\1", key)
+        key = re.sub(r"\b(splits|sink|speaking|begin|end)\.\d+$", r"\1", key)
         if not key.endswith(".kind"):
             assert re.search(rf"^  {re.escape(key)}[=.]", text, re.MULTILINE), key
