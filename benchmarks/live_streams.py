@@ -2,6 +2,7 @@
 
     python benchmarks/live_streams.py --over redis --seconds 3600 --run RUN --lm LM --data DATA
     python benchmarks/live_streams.py --over lsl --seconds 3600 --run RUN --lm LM --data DATA
+    python benchmarks/live_streams.py --over lsl --seconds 1500 --settings int8=true --name "lsl, int8"
 
 RUN is a causal network, LM a language model and DATA the recordings whose val trials are sent (mode-ssm demo --live
 makes all three); without them it is the default causal network as it was initialised, a word search with 60,000 made-up
@@ -59,12 +60,14 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--run", type=Path, help="a causal network; default: that of the default settings, untrained")
     parser.add_argument("--lm", type=Path, help="its language model; default: one of made-up words")
     parser.add_argument("--data", type=Path, help="recordings; default: noise")
+    parser.add_argument("--settings", nargs="*", default=[], help="more of mode-ssm live, such as int8=true")
+    parser.add_argument("--name", help="of the column; default: what --over says")
     parser.add_argument("--folder", type=Path, help="where what is made up is kept; default: nowhere")
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as temporary:
         figures = measure(options, options.folder or Path(temporary))
-    table = kept.read(options.result) | {options.over: figures}
+    table = kept.read(options.result) | {options.name or options.over: figures}
     kept.write(options.result, table, table_of(table))
     return figures
 
@@ -77,12 +80,13 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     trials = max(1, round(options.seconds / (FRAME_S * (TRIAL + REST))))
     before = os.getloadavg()[0]
     with connected(options.over, run, lm) as (names, reader, command):
-        figures = decode(names, reader, command, features, trials)
+        figures = decode(names, reader, [*command, *options.settings], features, trials)
     steps = trials * encoder_frames(recogniser.checkpoint.config, TRIAL)
     return {
         "seconds": trials * (TRIAL + REST) * FRAME_S,
         "network": f"{sum(p.numel() for p in recogniser.model.parameters()) / 1e6:.1f} M parameters",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "settings": " ".join(options.settings) or "default",
         "priority": "real time" if os.sched_getscheduler(0) in (os.SCHED_RR, os.SCHED_FIFO) else "usual",
         "load before and after": [round(before, 1), round(os.getloadavg()[0], 1)],
         "frames sent while one speaks": trials * TRIAL,
@@ -218,7 +222,7 @@ def table_of(figures: dict[str, Any]) -> str:
     lines = [
         "# Live over Redis and LSL",
         "",
-        "`python benchmarks/live_streams.py --over redis|lsl --seconds SECONDS --run RUN --lm LM --data DATA`, with",
+        "`python benchmarks/live_streams.py --over redis|lsl --seconds SECONDS --run RUN --lm LM --data DATA [--settings ...]`, with",
         "what `mode-ssm demo --live` made; without these three it is the default network and 60,000 words.",
         "",
         f"| | {' | '.join(figures)} |",
@@ -235,6 +239,7 @@ _PLAIN = (
     "seconds",
     "network",
     "machine",
+    "settings",
     "priority",
     "load before and after",
     "frames sent while one speaks",
