@@ -222,8 +222,8 @@ def table_of(figures: dict[str, Any]) -> str:
     lines = [
         "# Live over Redis and LSL",
         "",
-        "`python benchmarks/live_streams.py --over redis|lsl --seconds SECONDS --run RUN --lm LM --data DATA [--settings ...]`,",
-        "with what `mode-ssm demo --live` made; without these three it is the default network and 60,000 words.",
+        "`python benchmarks/live_streams.py --over redis|lsl --seconds SECONDS --run RUN --lm LM --data DATA`, with",
+        "what `mode-ssm demo --live` made; without these three it is the default network and 60,000 words.",
         "",
         f"| | {' | '.join(figures)} |",
         f"|---|{'--:|' * len(figures)}",
