@@ -8,11 +8,12 @@ import pytest
 import mode_ssm
 
 SOURCE = Path(mode_ssm.__file__).parent
-# From the ground up: words, then the files of T15, then parts. A room is a file or a folder of src/mode_ssm.
+# From the ground up: words, files of T15, those of others, parts. A room is a file or a folder of src/mode_ssm.
 ORDER = (
-    "errors labels index config files dictionary processes memory batch settings scoring".split()
+    "errors labels index checks config files dictionary processes memory batch settings scoring".split()
     + "bootstrap running_scale device conf".split(),
     ["t15"],
+    ["formats"],
     "data models losses decoding simulation".split(),  # none imports another of this floor
     ["language"],
     ["recognition"],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 FRAME_MS = 20  # one feature frame
@@ -39,9 +40,9 @@ class Trial:
 
 
 class Batch(NamedTuple):
-    """Trials padded with zeros; the lengths say what is real."""
+    """Trials padded with zeros; the lengths say what is real, and of channels the participant."""
 
-    features: Tensor  # (B, T, C) float32
+    features: Tensor  # (B, T, C) float32; of trials with fewer channels the others are 0
     frame_lengths: Tensor  # (B,) int64
     labels: Tensor  # (B, U) int64
     label_lengths: Tensor  # (B,) int64
@@ -83,7 +84,8 @@ def collate(trials: list[Trial], session_index: dict[str, int]) -> Batch:
     """Pad trials into a batch; a trial without labels gets length 0."""
     none = torch.zeros(0, dtype=torch.int64)
     labels = [none if trial.labels is None else trial.labels for trial in trials]
-    features = [trial.features for trial in trials]
+    channels = max(trial.features.shape[1] for trial in trials)
+    features = [F.pad(trial.features, (0, channels - trial.features.shape[1])) for trial in trials]
     pad = torch.nn.utils.rnn.pad_sequence
     return Batch(
         features=pad(features, batch_first=True),

@@ -20,6 +20,7 @@ class Facts(NamedTuple):
     among: tuple[str, ...] = ()  # the only values
     path: bool = False  # of a file or folder: a leading ~ is the home folder
     alias: str = ""  # of a setting of one value a name: <name>_<alias>=x beside it means <setting>.<name>=x
+    instead_of: str = ""  # another text of the same group: whichever is given takes the other back
 
 
 def setting(default: Any, help: str = "", **facts: Any) -> Any:
@@ -48,14 +49,21 @@ def default_data_root() -> str:
 class DataConfig:
     data_root: str = setting(
         default_data_root,
-        "holds <participant>.YYYY.MM.DD/data_*.hdf5; MODE_SSM_DATA in the environment is its default",
+        "holds <participant>.YYYY.MM.DD/data_*.hdf5, or what data.source reads; MODE_SSM_DATA is its default",
         path=True,
     )
-    source: str = setting("t15", "the format of the data root")
+    roots: list[str] | None = setting(
+        None, "instead: several data roots, [DIR,DIR], read as one; null = data_root", path=True, instead_of="data_root"
+    )
+    source: str = setting("t15", "the format of the data root: t15, npz, nwb or t12")
+    nwb_series: str | None = setting(None, "of source=nwb: the series with the features; null = the only one")
+    dictionary: str | None = setting(
+        None, "of source=t12: a file in CMU format, which makes phonemes of its sentences", path=True
+    )
     labels: str | None = setting(
         None, "the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15", path=True
     )
-    max_sessions: int | None = setting(None, "the first N in date order; null = all", low=1)
+    max_sessions: int | None = setting(None, "the first N of a root in date order; null = all", low=1)
     channels: str | None = setting(None, "of the features: 0:256, [0,5,9:12], or not:0:16, all but those; null = all")
     on_bad_trial: BadTrial = setting(BadTrial.skip, "skip names and counts each bad trial; error stops at the first")
     cache_dir: str | None = setting(
@@ -68,12 +76,23 @@ class DataConfig:
         low=0,
     )
 
+    @property
+    def place(self) -> str:
+        """The data root, or the roots, as messages name them."""
+        return self.data_root if self.roots is None else ", ".join(self.roots)
+
+    @property
+    def words(self) -> str:
+        """As it is given on the command line."""
+        return f"data.data_root={self.data_root}" if self.roots is None else f"data.roots=[{','.join(self.roots)}]"
+
 
 @dataclass
 class RunDataConfig(DataConfig):
     """For what a trained network reads."""
 
     data_root: str = setting("", "empty = the run's own, or where that is gone MODE_SSM_DATA", path=True)
+    source: str = setting("", "the format of the data root; empty = the run's own")
     channels: str | None = setting(None, "of the features, as for train; null = those that the run chose")
 
 
@@ -90,6 +109,11 @@ class SessionLayer(StrEnum):
     full = "full"  # a channels x channels matrix and a bias, as the NEJM baseline has
 
 
+class ParticipantMap(StrEnum):
+    none = "none"
+    linear = "linear"  # channels of one's own x num_channels, a bias and the softsign
+
+
 class Normalisation(StrEnum):
     none = "none"  # features are recorded normalised, as T15's are
     running = "running"  # each trial is z-scored by the 20 before it, so that it can be done while one speaks
@@ -102,8 +126,13 @@ class Smoothing(StrEnum):
 
 @dataclass
 class PreprocessorConfig:
-    num_channels: int = setting(512, "of the features", unit="channels", low=1)
+    num_channels: int = setting(
+        512, "of the features, or of what participant_map=linear makes of them", unit="channels", low=1
+    )
     normalisation: Normalisation = setting(Normalisation.none)
+    participant_map: ParticipantMap = setting(
+        ParticipantMap.none, "linear: each participant has an input map of their own, from as many channels as theirs"
+    )
     session_layer: SessionLayer = setting(SessionLayer.low_rank)
     session_rank: int = setting(8, "of the low_rank session layer", low=1)
     softsign: bool = setting(True, "x / (1 + |x|) after the session layer")
@@ -359,7 +388,10 @@ class TrainingConfig:
     learn: list[str] | None = setting(
         None,
         "the parts of the network that learn, the others stay as they are; null = all",
-        among=("session", "preprocessor", "encoder", "ctc_head", "predictor", "joiner"),
+        among=("participant", "session", "preprocessor", "encoder", "ctc_head", "predictor", "joiner"),
+    )
+    body_lr_factor: float = setting(
+        1.0, "of the learning rate, for all but the maps of participants and sessions", low=0, high=1
     )
     resume: Resume = setting(
         Resume.never, "auto goes on from the last checkpoint of output_dir, with the run's own settings"
@@ -735,6 +767,9 @@ class StreamDecodingConfig:
 
     checkpoint: str = required("a run folder or a checkpoint of a causal network", path=True)
     lm: str | None = setting(None, "a folder that mode-ssm lm build wrote; null = phonemes alone", path=True)
+    participant: str | None = setting(
+        None, "whose map, of a network of several; null = that of the session of the source, or the only one"
+    )
     device: Device = setting(Device.auto)
     int8: bool = setting(False, "the encoder's projections with weights of 8 bits: about half the time on a CPU")
     decoder: WordDecoder | None = setting(
@@ -879,6 +914,12 @@ class SimulateConfig:
     out: str = required("the data root to write", path=True)
     preset: str = setting("small", "demo, small or t15")
     seed: int = setting(0, low=0)
+    participants: int = setting(
+        1,
+        "N > 1 writes N roots, out/p1 and so on, of people with other arrays, electrodes and tunings",
+        low=1,
+        high=1000,
+    )
     sessions: list[int] | None = setting(None, "which, counted from 1 in date order, such as [1,2,45]; null = all")
     max_sessions: int | None = setting(None, "the first N of them; null = all", low=1)
     labels: str | None = setting(

@@ -71,11 +71,11 @@ FILES: dict[str, tuple[FileFault, str]] = {
     "truncated": (truncate, "is cut short ("),
     "text": (lambda path: path.write_text("version https://git-lfs"), "is not an HDF5 file. Copy or"),
     "damaged header": (damage_header, "is a damaged HDF5 file ("),
-    "folder": (make_folder, "is not a file. Put the session's HDF5 file in its place"),
+    "folder": (make_folder, "is not a file. Put the session's file in its place"),
     "dangling link": (make_dangling, "cannot be opened (No such file or directory). Mend the link"),
     "link to itself": (make_loop, "cannot be opened (Too many levels of symbolic links). Mend the link"),
     "session a file": (make_session_a_file, "cannot be opened (Not a directory). Mend the link"),
-    "pipe": (make_pipe, "is not a file. Put the session's HDF5 file in its place"),
+    "pipe": (make_pipe, "is not a file. Put the session's file in its place"),
     "no trials": (without_trials, "holds no trial groups (trial_0000, trial_0001, ...). Put the"),
     "absent": (lambda path: path.unlink(), "is absent. Copy the file there"),
 }

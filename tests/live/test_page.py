@@ -96,7 +96,7 @@ def signal() -> Signal:
 )
 def test_channels_are_drawn_by_array_where_arrays_are_known(data, channels, names):
     config = SimpleNamespace(data=data, preprocessor=SimpleNamespace(num_channels=channels))
-    panels = panels_of_network(SimpleNamespace(config=config))
+    panels = panels_of_network(SimpleNamespace(config=config, participants={}))
     assert [panels[0].name, panels[-1].name] == names
     assert [channel for panel in panels for channel in panel.channels] == list(range(channels))
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mode_ssm.simulation.articulation import ARTICULATORS
-from mode_ssm.simulation.population import ELECTRODES, build_population
+from mode_ssm.simulation.implant import ELECTRODES
+from mode_ssm.simulation.population import build_population
 from mode_ssm.simulation.presets import PRESETS
 from mode_ssm.simulation.recording import (
     CHANNELS,

@@ -131,6 +131,7 @@ def test_heads_of_other_labels_begin_anew(root: Path, run: Path, tmp_path: Path)
 def test_a_run_of_which_nothing_fits_is_an_error(root: Path, run: Path, tmp_path: Path) -> None:
     stranger = torch.nn.Linear(2, 2)
     stranger.labels = ModeSSM(small_config(root, tmp_path / "run"), 3).labels  # type: ignore[assignment]
+    stranger.participants = {}  # type: ignore[assignment]
     with pytest.raises(InputError, match="no tensor of .* fits this network; add config="):
         inherit(stranger, SESSIONS, str(run))  # type: ignore[arg-type]
 

@@ -134,7 +134,7 @@ def _settings_of(config: DecodeConfig) -> dict[str, Any]:
         "checkpoint": config.checkpoint,
         "ensemble": config.ensemble,
         "lm": config.lm,
-        "data_root": config.data.data_root,
+        "data_root": config.data.place,
         "split": config.split,
         "decoder": None if config.decoder is None else config.decoder.value,
         "search": asdict(config.search),

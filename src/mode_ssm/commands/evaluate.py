@@ -20,6 +20,7 @@ from mode_ssm.labels import Labels
 from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
 from mode_ssm.recognition.searches import SearchOptions, recognise, references
 from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total
+from mode_ssm.t15.sessions import participant_of
 
 
 class Result(NamedTuple):
@@ -92,7 +93,7 @@ def summarise(
     pooled = total(r.errors for r in results)
     summary: dict[str, Any] = {
         "checkpoint": str(checkpoint.path),
-        "data_root": config.data.data_root,
+        "data_root": config.data.place,
         "split": config.split,
         "decoder": recogniser.head(config.decoder).value,
         "beam_size": config.beam_size,
@@ -109,6 +110,9 @@ def summarise(
         "trials_unseen_sentences": len(unseen),
         **rates_by("per_by_session", grouped((r.key.session, r.errors) for r in results)),
     }
+    participants = grouped((participant_of(r.key.session), r.errors) for r in results)
+    if len(participants) > 1:
+        summary |= rates_by("per_by_participant", participants)
     if corpora is not None:
         groups = grouped((corpora.of(r.key.session, r.key.block), r.errors) for r in results)
         summary |= rates_by("per_by_corpus", groups)
@@ -122,7 +126,7 @@ def print_summary(summary: dict[str, Any], decoded: Decoded) -> None:
     for kind in ("unseen", "seen"):
         name = f"{kind}_sentences"
         rows.append(rate_row(summary, f"sentences {kind} in training", f"per_{name}", summary[f"trials_{name}"]))
-    for group in ("session", "corpus"):
+    for group in ("participant", "session", "corpus"):
         rows += rate_rows(summary, "", f"per_by_{group}")
     print_rates(title, rows, summary, summary["edits"], f"{summary['reference_phonemes']:,} phonemes")
     for sentence in decoded.left_out.denominator(summary["trials"]):

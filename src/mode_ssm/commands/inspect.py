@@ -67,8 +67,7 @@ def _summary(found: Inspection) -> str:
     hours = sum(entry.frames for entry in entries) * FRAME_MS / 3_600_000
     span = sessions[0] if len(sessions) == 1 else f"{len(sessions)} sessions ({sessions[0]} to {sessions[-1]})"
     return (
-        f"{printable(found.config.data.data_root, 1000)}\n{span}, "
-        f"{len(entries):,} trials ({by_split}), {hours:.1f} hours\n"
+        f"{printable(found.config.data.place, 1000)}\n{span}, {len(entries):,} trials ({by_split}), {hours:.1f} hours\n"
     )
 
 
@@ -133,7 +132,7 @@ def _feature_lines(found: Inspection) -> Iterable[str]:
 
 def _settings(found: Inspection) -> str:
     data = found.config.data
-    words = [f"data.data_root={printable(data.data_root, 1000)}"]
+    words = [printable(data.words, 1000)]
     if data.max_sessions is not None:
         words.append(f"data.max_sessions={data.max_sessions}")
     if found.channels:

@@ -22,11 +22,13 @@ from mode_ssm.data.opening import (
     split_entries,
     split_name,
 )
+from mode_ssm.data.participants import channels_of
 from mode_ssm.data.source import SPLITS, Source
 from mode_ssm.data.statistics import HUGE, FeatureStatistics, feature_statistics
 from mode_ssm.errors import InputError
 from mode_ssm.index import MalformedError, SplitIndex
 from mode_ssm.models.model import encoder_frames
+from mode_ssm.t15.sessions import participant_of
 from mode_ssm.training.augment import fewest_frames
 
 USUAL_SD = (0.2, 5.0)  # of a z-scored channel over a sample of trials
@@ -55,7 +57,7 @@ def examine(config: InspectConfig) -> Inspection:
     """
     if config.sample_trials < 0:
         raise InputError(f"sample_trials is {config.sample_trials}; set it to 0 (read no features) or more.")
-    source, root = open_source(config.data), config.data.data_root
+    source, root = open_source(config.data), config.data.place
     indexes = {split: source.index(split, source.sessions) for split in SPLITS}
     entries = [entry for split, index in indexes.items() for entry in split_entries(source, index, split)]
     problems = [*_file_problems(source, indexes, root), *_trial_problems(entries, root)]
@@ -94,9 +96,9 @@ def _file_problems(source: Source, indexes: dict[str, SplitIndex], root: str) ->
 
 def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Problem]:
     """Trials of another number of channels than most, or too short for the defaults, in train as shortened there."""
-    channels = _usual_channels(entries)
+    channels = {who: _usual_channels(own) for who, own in _by_participant(entries).items()}
     lengths = {entry.frames for entry in entries}
-    if len(lengths) == 1 and len({entry.record.channels for entry in entries}) > 2:
+    if len(lengths) == 1 and len({entry.record.channels for entry in entries}) > 1 + len(channels):
         what = f"has {len(entries)} trials of {lengths.pop()} frames and of varying numbers of feature channels"
         yield Problem(root, None, what, "They seem to be turned round; write input_features as (frames, channels).")
         return
@@ -106,7 +108,7 @@ def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Proble
             if labels_needed(entry.key.split):
                 check_labelled(entry.record)
             kept = encoder_frames(ModelConfig(encoder=SSMEncoderConfig()), frames)
-            check_fit(entry.record, channels, kept)
+            check_fit(entry.record, channels_of(channels, entry.key.session), kept)
             if entry.key.split == "train":
                 check_aligned(entry.record, kept)
         except MalformedError as malformed:
@@ -115,6 +117,13 @@ def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Proble
 
 def _of(entries: Sequence[TrialEntry], split: str) -> list[TrialEntry]:
     return [entry for entry in entries if entry.key.split == split]
+
+
+def _by_participant(entries: Sequence[TrialEntry]) -> dict[str, list[TrialEntry]]:
+    found: dict[str, list[TrialEntry]] = {}
+    for entry in entries:
+        found.setdefault(participant_of(entry.key.session), []).append(entry)
+    return found
 
 
 def _usual_channels(entries: Sequence[TrialEntry]) -> int:

@@ -41,6 +41,7 @@ from mode_ssm.live.thresholds import thresholds_file, with_learnt
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import transducer_callables
 from mode_ssm.running_scale import Scale
+from mode_ssm.t15.sessions import participant_of
 
 RAW = ("redis:", "lsl:")  # sources of frames that nobody has normalised
 
@@ -51,7 +52,7 @@ def live(config: LiveConfig) -> None:
     Raises:
         InputError: when anything named cannot be read or written, or the network needs the future.
     """
-    recogniser = load_recogniser(config.checkpoint, config.device)
+    recogniser = _recogniser(config)
     talk = _talk(config)
     listens = replace(config, listen=talk is Talk.listen)
     spoken, identity = open_decoder(listens, recogniser, alternatives=config.alternatives)
@@ -66,12 +67,33 @@ def live(config: LiveConfig) -> None:
         for name in config.sink:
             sinks.append(_sink(name, recogniser, desk, talk))
             stack.callback(sinks[-1].close)
-        channels = recogniser.checkpoint.config.preprocessor.num_channels
+        channels = recogniser.channels
         session = LiveSession(spoken, sinks, channels, identity, config.watch, lock)
         try:
             session.run(source)
         finally:
             print(json.dumps(session.summary()))
+
+
+def _recogniser(config: LiveConfig) -> Recogniser:
+    """The network, for the participant who is named or whose session the source gives.
+
+    Raises:
+        InputError: where it cannot be read, or does not know the participant or whose the recordings are.
+    """
+    network, (kind, _, rest) = load_recogniser(config.checkpoint, config.device), config.source.partition(":")
+    sessions = {"replay": rest, "redis": config.redis.session, "lsl": config.lsl.session}
+    return for_participant(network, config.participant, sessions.get(kind))
+
+
+def for_participant(network: Recogniser, participant: str | None, session: str | None) -> Recogniser:
+    """
+    Raises:
+        InputError: as Recogniser.of.
+    """
+    if participant is None and session and network.checkpoint.participants:
+        participant = participant_of(session)
+    return network.of(participant)
 
 
 def _lock(config: LiveConfig, recogniser: Recogniser) -> Lock | None:
@@ -176,7 +198,7 @@ def _source(config: LiveConfig, recogniser: Recogniser) -> Iterable[Event]:
     if kind == "redis":
         return open_source(config.source, config.redis)
     if kind == "lsl" and rest:
-        channels = recogniser.checkpoint.config.preprocessor.num_channels
+        channels = recogniser.channels
         return open_lsl_source(rest, channels, config.lsl, said_elsewhere=_talk(config) is not Talk.source)
     if kind == "replay" and rest:
         return Replay(_trials(rest, config.data, recogniser), config.speed)
@@ -191,7 +213,7 @@ def as_trained(raw: Iterable[Event], recogniser: Recogniser) -> Iterable[Event]:
     network = recogniser.model.preprocessor
     if network.config.normalisation is Normalisation.none:
         return raw
-    return RunningNormaliser(raw, Scale(*network.reference.cpu().numpy()))
+    return RunningNormaliser(raw, Scale(*network.reference.reshape(2, -1).cpu().numpy()))
 
 
 def _trials(place: str, data: DataConfig, recogniser: Recogniser) -> Iterator[Trial]:
@@ -203,7 +225,7 @@ def _trials(place: str, data: DataConfig, recogniser: Recogniser) -> Iterator[Tr
     session, _, rest = place.partition("/")
     split, _, group = rest.partition("/")
     dataset = recogniser.open(data, split, labelled=False)
-    root = recogniser.data(data).data_root
+    root = recogniser.data(data).place
     chosen = [n for n, e in enumerate(dataset.entries) if e.key.session == session and group in ("", e.key.group)]
     if not chosen:
         has = sorted({entry.key.session for entry in dataset.entries})

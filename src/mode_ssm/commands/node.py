@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 from contextlib import closing
 
-from mode_ssm.commands.live import as_trained, open_decoder
+from mode_ssm.commands.live import as_trained, for_participant, open_decoder
 from mode_ssm.config import NodeConfig
 from mode_ssm.errors import InputError
 from mode_ssm.live.lock import guarded
@@ -45,13 +45,14 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
     from mode_ssm.live.brand.sink import BrandSink
     from mode_ssm.live.streams.source import RedisSource
 
-    recogniser = load_recogniser(config.checkpoint, config.device)
+    network = load_recogniser(config.checkpoint, config.device)
+    recogniser = for_participant(network, config.participant, config.redis.session)
     spoken, identity = open_decoder(config, recogniser)
     lock = open_lock(config, recogniser)
     source = RedisSource(server, config.binned_input_stream, config.redis)
     output = config.output_stream or nickname
     with closing(BrandSink(server, output, nickname, source, recogniser.checkpoint.labels)) as sink:
-        channels = recogniser.checkpoint.config.preprocessor.num_channels
+        channels = recogniser.channels
         session = LiveSession(spoken, [sink], channels, identity, config.watch, lock)
         ready()
         session.run(guarded(as_trained(source, recogniser), lock))

@@ -26,7 +26,7 @@ def read_transcripts(data: DataConfig, split: str) -> list[Transcript]:
         InputError: when the data root or the split is not there, or a trial is bad and on_bad_trial=error.
     """
     source = open_source(data)
-    index, entries, problems = list_trials(source, data.data_root, split)
+    index, entries, problems = list_trials(source, data.place, split)
     check_order(source, entries)
     found = []
     for entry in entries:
@@ -54,7 +54,7 @@ def submission_order(data: DataConfig, split: str) -> list[TrialKey]:
     Raises:
         InputError: where trials are missing, or the place of one is not known, since every later id would be wrong.
     """
-    index, entries, problems = list_trials(open_source(data), data.data_root, split)
+    index, entries, problems = list_trials(open_source(data), data.place, split)
     if index.unread:
         Console(stderr=True, soft_wrap=True).print(not_read(index.unread), markup=False)
     left_out = LeftOut(split, problems, lambda _: None)

@@ -113,7 +113,8 @@ def study_name(config: TuneConfig, decoder: WordDecoder, update: int, sentences:
     given = [Path(path) for path in (config.search.words, config.search.hotwords) if path is not None]
     files += [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in given]
     fixed = {name: value for name, value in asdict(config.search).items() if name not in RANGES[decoder]}
-    rest = repr((fixed, str(Path(config.data.data_root).resolve()), config.data.max_sessions, files)).encode()
+    roots = ",".join(str(Path(root).resolve()) for root in config.data.roots or [config.data.data_root])
+    rest = repr((fixed, roots, config.data.max_sessions, files)).encode()
     digest = hashlib.sha256(rest).hexdigest()[:12]
     return f"{decoder.value} {config.split} {sentences} update {update} {lm} {config.ensemble or ''} {digest}"
 

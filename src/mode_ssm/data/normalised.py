@@ -10,6 +10,7 @@ from mode_ssm.batch import TrialKey
 from mode_ssm.index import MalformedError, Record, SplitIndex
 from mode_ssm.labels import Labels
 from mode_ssm.running_scale import WINDOW, Moments, Scale, running_scale
+from mode_ssm.t15.sessions import participant_of
 
 if TYPE_CHECKING:
     from mode_ssm.data.source import Source
@@ -26,9 +27,9 @@ class RunningNormalised:
     """A Source that gives the features of another one as a decoder that goes with the session would have scaled them.
 
     A session's trials are taken in the order of their blocks and, within a block, of their splits and numbers; test
-    trials count too, for no label is needed. The reference of a session is the end of the session before it; that of
-    the first, its own beginning: what a day of calibration would give. A trial that cannot be read, or is not finite,
-    does not count. Each trial is read once more for its moments, when they are first needed.
+    trials count too, for no label is needed. The reference of a session is the end of the participant's session before
+    it; that of the first, its own beginning: what a day of calibration would give. A trial that cannot be read, or is
+    not finite, does not count. Each trial is read once more for its moments, when they are first needed.
     """
 
     def __init__(self, source: "Source", splits: Sequence[str]) -> None:
@@ -64,9 +65,9 @@ class RunningNormalised:
         before, reference = self._known(trials[:place][::-1])[::-1], self._reference(key.session, record.channels)
         return running_scale(before, reference) if before or reference else None
 
-    def last_scale(self, channels: int) -> Scale | None:
-        """The reference of a day after all of these."""
-        return self._end_of(self.sessions, channels)
+    def last_scale(self, channels: int, participant: str | None = None) -> Scale | None:
+        """The reference of a day after all of these, or after all of a participant's."""
+        return self._end_of([s for s in self.sessions if participant in (None, participant_of(s))], channels)
 
     def _known(self, trials: Sequence[_Place]) -> list[Moments]:
         """Of the first trials that can be read, as many as count."""
@@ -91,7 +92,8 @@ class RunningNormalised:
 
     def _reference(self, session: str, channels: int) -> Scale | None:
         if (session, channels) not in self._references:
-            before = self.sessions[: self.sessions.index(session)]
+            who = participant_of(session)
+            before = [s for s in self.sessions[: self.sessions.index(session)] if participant_of(s) == who]
             self._references[session, channels] = self._end_of(before, channels) or self._beginning(session, channels)
         return self._references[session, channels]
 

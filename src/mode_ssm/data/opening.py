@@ -1,6 +1,5 @@
 """Open a split: find its sessions, index its files, and keep the trials that fit the model."""
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from mode_ssm.batch import TrialKey
 from mode_ssm.config import BadTrial, DataConfig, Normalisation
 from mode_ssm.data.dataset import TrialDataset, TrialEntry, bad_trial
 from mode_ssm.data.normalised import RunningNormalised
+from mode_ssm.data.participants import Channels, channels_of, count_channels
 from mode_ssm.data.source import SPLITS, Source, open_source
 from mode_ssm.errors import InputError
 from mode_ssm.index import MalformedError, Problem, Reason, Record, Remedy, SplitIndex
@@ -23,7 +23,7 @@ def open_split(
     config: DataConfig,
     split: str,
     *,
-    num_channels: int,
+    num_channels: Channels,
     encoder_frames: Callable[[int], int],
     normalisation: Normalisation = Normalisation.none,
     labelled: bool | None = None,
@@ -32,6 +32,7 @@ def open_split(
     """Find the sessions, index their files of the split, and check each trial against the model.
 
     Args:
+        num_channels: that the model expects of each trial, or of each participant's by name.
         encoder_frames: maps T to the S of the preprocessor; every trial needs S >= 1.
         normalisation: that of the model's features.
         labelled: whether a trial without labels is a bad one; None: in train and val it is, in test it is not.
@@ -45,14 +46,15 @@ def open_split(
     source = open_source(config)
     if normalisation is Normalisation.running:
         source = RunningNormalised(source, SPLITS)
-    index, entries, problems = list_trials(source, config.data_root, split)
-    _check_channels(index, num_channels, f"{config.data_root} ({split})")
+    index, entries, problems = list_trials(source, config.place, split)
+    _check_channels(index, num_channels, f"{config.place} ({split})")
     usable = []
     for entry in entries:
         try:
             if labels_needed(split) if labelled is None else labelled:
                 check_labelled(entry.record)
-            check_fit(entry.record, num_channels, frames := encoder_frames(entry.frames))
+            frames, channels = encoder_frames(entry.frames), channels_of(num_channels, entry.key.session)
+            check_fit(entry.record, channels, frames)
             if aligned:
                 check_aligned(entry.record, frames)
         except MalformedError as malformed:
@@ -120,29 +122,41 @@ def index_problems(source: Source, index: SplitIndex, root: str, split: str) -> 
 
 
 def split_name(source: Source, split: str) -> str:
-    """What a file of the split is called: data_val.hdf5."""
-    return Path(source.file(source.sessions[0], split)).name
+    """What a session's part of the split is called: data_val.hdf5, or .npz (val)."""
+    return Path(source.file(source.sessions[0], split)).name.removeprefix(source.sessions[0])
 
 
-def _check_channels(index: SplitIndex, num_channels: int, where: str) -> None:
-    """One error, not thousands of bad trials, where the setting fits none of them."""
-    counts = Counter(record.channels for records in index.records.values() for record in records)
-    if not counts or num_channels in counts:
-        return
-    most = counts.most_common(1)[0][0]
-    others = f" or {len(counts) - 1} other numbers of" if len(counts) > 1 else ""
-    if all(record.frames == num_channels for records in index.records.values() for record in records):
+def _check_channels(index: SplitIndex, num_channels: Channels, where: str) -> None:
+    """One error, not thousands of bad trials, where the setting fits none of them, or none of a participant's."""
+    by_participant = count_channels([index])
+    if not isinstance(num_channels, int):
+        for participant in by_participant.keys() - num_channels.keys():
+            raise InputError(
+                f"{where} has trials of {participant}, who is none of the participants that the model knows "
+                f"({', '.join(num_channels)}); train with recordings of {participant}, from its weights with init=RUN, "
+                "or leave those sessions out."
+            )
+    for participant, counts in by_participant.items():
+        needed = num_channels if isinstance(num_channels, int) else num_channels[participant]
+        if not counts or needed in counts:
+            continue
+        of, most = f" of {participant}" if len(by_participant) > 1 else "", counts.most_common(1)[0][0]
+        others = f" or {len(counts) - 1} other numbers of" if len(counts) > 1 else ""
+        if all(record.frames == needed for records in index.records.values() for record in records):
+            raise InputError(
+                f"All {counts.total()} trials of {where} have {needed} frames of {most}{others} feature channels, so "
+                "they seem to be turned round; write input_features as (frames, channels)."
+            )
+        remedy = f"train with preprocessor.num_channels={most}, or set data.data_root to data for this model."
+        if of and isinstance(num_channels, int):
+            remedy = "preprocessor.participant_map=linear gives each participant a map from as many as theirs."
         raise InputError(
-            f"All {counts.total()} trials of {where} have {num_channels} frames of {most}{others} feature channels, so "
-            "they seem to be turned round; write input_features as (frames, channels)."
+            f"All {counts.total()} trials{of} of {where} have {most}{others} feature channels but the model expects "
+            f"{needed}; {remedy}"
         )
-    raise InputError(
-        f"All {counts.total()} trials of {where} have {most}{others} feature channels but the model expects "
-        f"{num_channels}; train with preprocessor.num_channels={most}, or set data.data_root to data for this model."
-    )
 
 
-def check_fit(record: Record, num_channels: int, encoder_frames: int) -> None:
+def check_fit(record: Record, num_channels: int | None, encoder_frames: int) -> None:
     """Raises: MalformedError, where the trial does not fit the model, so that it cannot even be decoded."""
     if record.channels != num_channels:
         repair = f"Train with preprocessor.num_channels={record.channels} if the others have as many"
@@ -179,10 +193,9 @@ def _check_usable(entries: list[TrialEntry], problems: list[Problem], config: Da
     if not entries and problems and all(problem.reason is Reason.unlabelled for problem in problems):
         raise InputError(
             f"split={split} has no labels to compare with: none of its {len(problems)} trials under "
-            f"{config.data_root} is labelled; choose split=val or split=train."
+            f"{config.place} is labelled; choose split=val or split=train."
         )
     if not entries:
         raise InputError(
-            f"data.data_root={config.data_root} has no usable {split} trial; the first of {len(problems)} problems: "
-            f"{problems[0]}"
+            f"{config.words} has no usable {split} trial; the first of {len(problems)} problems: {problems[0]}"
         )

@@ -4,6 +4,7 @@ Another format is a module with a class like this, and a line in SOURCES.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from torch import Tensor
@@ -11,7 +12,11 @@ from torch import Tensor
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import DataConfig
 from mode_ssm.data.channels import SomeChannels
+from mode_ssm.data.roots import SeveralRoots
 from mode_ssm.errors import InputError
+from mode_ssm.formats.npz import NpzSource
+from mode_ssm.formats.nwb import NwbSource
+from mode_ssm.formats.t12 import T12Source
 from mode_ssm.index import Record, SplitIndex
 from mode_ssm.labels import Labels
 from mode_ssm.t15.source import T15Source
@@ -20,13 +25,13 @@ SPLITS = ("train", "val", "test")
 
 
 class Source(Protocol):
-    """The recordings of one data root. It can be pickled: each reader process gets a copy."""
+    """The recordings of one data root, or of several. It can be pickled: each reader process gets a copy."""
 
     sessions: tuple[str, ...]  # in the order of their dates, whatever splits they have
     labels: Labels  # the set that the trials are labelled with
 
     def file(self, session: str, split: str) -> str:
-        """What messages call a session's part of a split: <session>/data_<split>.hdf5."""
+        """What messages call a session's part of a split: <session>/data_<split>.hdf5, <session>.npz (<split>)."""
 
     def index(self, split: str, sessions: Sequence[str]) -> SplitIndex:
         """What these sessions hold of a split, read without features; what is wrong is told in it, not raised."""
@@ -46,7 +51,16 @@ class Source(Protocol):
         """
 
 
-SOURCES: dict[str, Callable[[DataConfig], Source]] = {"t15": T15Source}
+SOURCES: dict[str, Callable[[DataConfig], Source]] = {
+    "t15": T15Source,
+    "npz": NpzSource,
+    "nwb": NwbSource,
+    "t12": T12Source,
+}
+READ_BY = {
+    "dictionary": ("t12",),
+    "nwb_series": ("nwb",),
+}  # settings that not every format reads, and the formats that do
 
 
 def open_source(config: DataConfig) -> Source:
@@ -58,5 +72,14 @@ def open_source(config: DataConfig) -> Source:
         raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
     if config.source not in SOURCES:
         raise InputError(f"data.source={config.source} is no format that is known; choose {' or '.join(SOURCES)}.")
+    for name, formats in READ_BY.items():
+        if config.source not in formats and getattr(config, name) is not None:
+            read = " or ".join(formats)
+            raise InputError(f"data.{name} is set and data.source={config.source} does not read it; {read} does.")
+    if config.roots is not None:
+        if len({*config.roots}) < len(config.roots):
+            raise InputError(f"{config.words} names a root twice; name each once.")
+        each = {root: replace(config, data_root=root, roots=None) for root in config.roots}
+        return SeveralRoots({root: open_source(one) for root, one in each.items()})
     source: Source = SOURCES[config.source](config)
     return source if config.channels is None else SomeChannels(source, config.channels)

@@ -112,7 +112,8 @@ class SpokenTrials:
 
     def _start_encoder(self, session: str | None) -> None:
         known = self._recogniser.checkpoint.sessions
-        self._encoder.start(known.index(session) if session in known else -1)
+        person = self._recogniser.model.person(session) if session else 0
+        self._encoder.start(known.index(session) if session in known else -1, person)
 
     def _start_search(self) -> None:
         self._phonemes = self._search()

@@ -1,5 +1,7 @@
 """The whole network: features (B, T, C) -> preprocessor -> encoder -> CTC head, and predictor + joiner."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -14,6 +16,7 @@ from mode_ssm.models.joiner import Joiner
 from mode_ssm.models.kinds import build_encoder, build_joiner, build_predictor, encoder_class
 from mode_ssm.models.predictor import Predictor, State
 from mode_ssm.models.preprocessor import Preprocessor, count_patches
+from mode_ssm.t15.sessions import participant_of
 
 
 def encoder_frames(config: ModelConfig, frames: Frames) -> Frames:
@@ -61,14 +64,26 @@ class ModeSSM(nn.Module):
         config: sizes and kinds of the parts.
         num_sessions: sessions with parameters of their own; index -1 stands for any other.
         labels: the classes of both heads, and which of them is the blank.
+        participants: with a map of their own, and how many channels each has.
     """
 
-    def __init__(self, config: ModelConfig, num_sessions: int, labels: Labels = T15) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        num_sessions: int,
+        labels: Labels = T15,
+        participants: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.config, self.labels = config, labels
+        self.participants = dict(participants)
         width = config.encoder.width
         self.preprocessor = Preprocessor(
-            config.preprocessor, num_sessions=num_sessions, width=width, plain=config.encoder.plain
+            config.preprocessor,
+            num_sessions=num_sessions,
+            width=width,
+            plain=config.encoder.plain,
+            channels=[*self.participants.values()],
         )
         self.encoder = build_encoder(config.encoder, self.preprocessor.width)
         self.ctc_head = nn.Linear(width, len(labels))
@@ -91,10 +106,29 @@ class ModeSSM(nn.Module):
             )
         return Transducer(self.predictor, self.joiner)
 
+    def person(self, session: str) -> int:
+        """The place of the participant of a session among those with a map; 0 where nobody has one.
+
+        Raises:
+            InputError: for one who is none of them.
+        """
+        who = participant_of(session)
+        if self.participants and who not in self.participants:
+            raise InputError(
+                f"This network does not know the participant {who} of {session}; it knows "
+                f"{', '.join(self.participants)}. Train with recordings of {who}, from its weights with init=RUN."
+            )
+        return [*self.participants].index(who) if self.participants else 0
+
     def encode(self, batch: Batch) -> Encoded:
-        """Features of a batch to encoder frames; a trial's frames do not depend on the other trials."""
+        """Features of a batch to encoder frames; a trial's frames do not depend on the other trials.
+
+        Raises:
+            InputError: where participants have maps, for a trial of one who is none of them.
+        """
+        people = [self.person(key.session) for key in batch.keys] if self.participants else ()
         frames, lengths = self.preprocessor(
-            batch.features, batch.frame_lengths, batch.session_index, new_sessions=batch.new_sessions
+            batch.features, batch.frame_lengths, batch.session_index, new_sessions=batch.new_sessions, people=people
         )
         return Encoded(*self.encoder(frames, lengths))
 

@@ -1,13 +1,16 @@
 """From recorded features to encoder frames: smoothing, the session's correction, and patches of several frames."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from mode_ssm.batch import length_mask
-from mode_ssm.config import Normalisation, PreprocessorConfig, SessionLayer
+from mode_ssm.config import Normalisation, ParticipantMap, PreprocessorConfig, SessionLayer
 from mode_ssm.models.convolution import cut_patches, project_patches
 from mode_ssm.models.encoder import Frames
 from mode_ssm.models.masking import random_runs
+from mode_ssm.models.participant_map import ParticipantMaps
 from mode_ssm.models.pointwise import Dropout, softsign
 from mode_ssm.models.session_layer import SessionTransform
 from mode_ssm.models.smoothing import GaussianSmoothing
@@ -29,15 +32,34 @@ class Preprocessor(nn.Module):
     Smoothing comes first: it is linear, as the session's map is, and so needs no gradient. Patch s holds the
     feature frames s * stride ... s * stride + patch - 1; a patch that reaches into padding is not made. Features come
     normalised: where that is done by the trials before, the `reference` of a new day is kept here.
+
+    Where each participant has a map, it comes after the smoothing, and what follows reads `num_channels` features of
+    its making. The softsign is its last step; there is a second one after the session's correction.
+
+    Args:
+        channels: of each participant, for their maps.
     """
 
     reference: Tensor
 
-    def __init__(self, config: PreprocessorConfig, *, num_sessions: int, width: int, plain: bool = False) -> None:
+    def __init__(
+        self,
+        config: PreprocessorConfig,
+        *,
+        num_sessions: int,
+        width: int,
+        plain: bool = False,
+        channels: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.config, self.plain = config, plain
         self.smoothing = (
             GaussianSmoothing(config.smoothing, config.smoothing_sd_frames) if config.smoothing_sd_frames > 0 else None
+        )
+        self.participants = (
+            None
+            if config.participant_map is ParticipantMap.none
+            else ParticipantMaps(channels, config.num_channels, plain=plain)
         )
         self.session = (
             None
@@ -50,7 +72,8 @@ class Preprocessor(nn.Module):
             )
         )
         if config.normalisation is Normalisation.running:  # mean and variance with which a day after training begins
-            self.register_buffer("reference", torch.zeros(2, config.num_channels, dtype=torch.float64))
+            shape = (2, config.num_channels) if self.participants is None else (len(channels), 2, max(channels))
+            self.register_buffer("reference", torch.zeros(shape, dtype=torch.float64))
         patch = config.patch_frames * config.num_channels
         self.width = width if config.projection else patch  # of the frames
         self.patch_norm = nn.LayerNorm(patch) if config.patch_norm else None
@@ -59,21 +82,36 @@ class Preprocessor(nn.Module):
         self.dropout = Dropout(config.dropout, plain=plain)
 
     def forward(
-        self, features: Tensor, frame_lengths: Tensor, session_index: Tensor, *, new_sessions: bool = True
+        self,
+        features: Tensor,
+        frame_lengths: Tensor,
+        session_index: Tensor,
+        *,
+        new_sessions: bool = True,
+        people: Sequence[int] = (),
     ) -> tuple[Tensor, Tensor]:
-        """Turn (B, T, C) features into (B, S, D) frames and their (B,) lengths; what lies in padding never matters."""
+        """Turn (B, T, C) features into (B, S, D) frames and their (B,) lengths; what lies in padding never matters.
+
+        `people` says whose each trial is, where participants have maps.
+        """
         mask = length_mask(frame_lengths, features.shape[1])
         features = features.masked_fill(~mask[..., None], 0.0)
         if self.smoothing is not None:
             features = self.smoothing(features, mask)
-        features = self.correct(features, session_index, new_sessions=new_sessions)
+        features = self.correct(features, session_index, new_sessions=new_sessions, people=people)
         lengths = count_patches(self.config, frame_lengths)
         if self.patches is None:
             features = self.dropout(features)
         return self.project(features, self._hidden(lengths, features.shape[1])), lengths
 
-    def correct(self, features: Tensor, session_index: Tensor, *, new_sessions: bool = True) -> Tensor:
-        """Apply the session's map and the softsign to (B, T, C) features, each frame for itself."""
+    def correct(
+        self, features: Tensor, session_index: Tensor, *, new_sessions: bool = True, people: Sequence[int] = ()
+    ) -> Tensor:
+        """Apply the participant's map, the session's and the softsign to (B, T, C) features, each frame for itself."""
+        if self.participants is not None:
+            features = self.participants(features, people)
+            if self.session is None:
+                return features
         if self.session is not None:
             features = self.session(features, session_index, new_sessions=new_sessions)
         return softsign(features, plain=self.plain) if self.config.softsign else features

@@ -31,7 +31,9 @@ def draw_picture(config: InspectConfig) -> Path:
             f"picture={path} shows one trial or one session; give either trial={source.sessions[-1]}/val/trial_0000 or "
             f"session={source.sessions[-1]}, for instance."
         )
-    root = Path(config.data.data_root)
+    session = str(config.session if config.trial is None else config.trial).partition("/")[0]
+    roots = [Path(root) for root in config.data.roots or [config.data.data_root]]
+    root = next((root for root in roots if (root / session).exists()), roots[0])
     if config.trial is not None:
         figure = draw_trial(source, root, config.trial)
     else:

@@ -13,7 +13,7 @@ from mode_ssm.data.source import SPLITS
 from mode_ssm.errors import InputError
 from mode_ssm.pictures.reading import FloatArray, check_session, read_sample
 from mode_ssm.pictures.trial import HALVES
-from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS
+from mode_ssm.simulation.implant import ARRAY_ELECTRODES, ARRAYS
 from mode_ssm.simulation.recording import CHANNELS
 from mode_ssm.simulation.statistics import PUBLISHED, FeatureStatistics
 

@@ -11,7 +11,7 @@ from mode_ssm.batch import FRAME_MS
 from mode_ssm.data import Source
 from mode_ssm.labels import T15, Labels
 from mode_ssm.pictures.reading import FloatArray, ShownTrial, read_shown_trial
-from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS, ELECTRODES
+from mode_ssm.simulation.implant import ARRAY_ELECTRODES, ARRAYS, ELECTRODES
 from mode_ssm.simulation.recording import CHANNELS
 from mode_ssm.t15.truth import Alignment
 

@@ -10,9 +10,10 @@ A header says the version of its form. One of an older version is brought to the
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -78,6 +79,14 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     sentence_hashes: Tensor  # (N,) int64, of the training sentences
+    participants: Mapping[str, int] = field(
+        default_factory=dict
+    )  # with maps of their own, in their order, and C of each
+
+    @property
+    def channels(self) -> int | Mapping[str, int]:
+        """C of what the network reads, or of each participant's recordings."""
+        return self.participants or self.config.preprocessor.num_channels
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -100,6 +109,7 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     sentence_hashes: Tensor,
+    participants: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Write a checkpoint.
 
@@ -117,6 +127,8 @@ def save_checkpoint(
         "sessions": json.dumps(sessions),
         "position": json.dumps(asdict(position)),
     }
+    if participants:
+        header["participants"] = json.dumps(dict(participants))
     try:
         with replacing(path) as beside:
             save_file(tensors, beside, metadata=header)
@@ -158,6 +170,7 @@ def read_checkpoint(path: Path, *, with_optimizer: bool = False) -> Checkpoint:
             model=_part(tensors, "model."),
             optimizer=_part(tensors, "optimizer."),
             sentence_hashes=tensors["sentence_hashes"],
+            participants={str(who): int(c) for who, c in json.loads(header.get("participants", "{}")).items()},
         )
     except InputError:
         raise

@@ -73,7 +73,7 @@ class TrainedDecoder:
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
         self.labels: Labels = recogniser.checkpoint.labels
-        self.sessions: tuple[str, ...] = recogniser.checkpoint.sessions
+        self.sessions: tuple[str, ...] = recogniser.sessions
         self.heads: tuple[str, ...] = tuple(head.value for head in recogniser.heads)
         self.head: str = recogniser.head(None).value
         self._config = recogniser.checkpoint.config
@@ -82,7 +82,7 @@ class TrainedDecoder:
     @property
     def channels(self) -> int:
         """C, the features that a frame must have."""
-        return self._config.preprocessor.num_channels
+        return self._recogniser.channels
 
     @property
     def model(self) -> ModeSSM:
@@ -207,15 +207,16 @@ class TrainedDecoder:
                 f"The decoder was not trained on a session '{name}'; give one of its {len(self.sessions)} sessions, "
                 f"such as {self.sessions[-1]}, or session=None for a day that it does not know."
             )
-        return -1 if name is None else self.sessions.index(name)
+        return -1 if name is None else self._recogniser.session_index[name]
 
     @torch.inference_mode()
     def _encoded(self, trials: Sequence[Features], session: str | None) -> Iterator[Tensor]:
         """The encoder frames (S, D) of each trial."""
-        index = {str(session): self._session(session)}
+        known = {} if session is None else {session: self._session(session)}
+        name = session or next(iter(self._recogniser.checkpoint.participants), "unknown")
         checked = [self._checked(place, features) for place, features in enumerate(trials)]
         for start in range(0, len(checked), TRIALS_AT_ONCE):
-            batch = _as_batch(checked[start : start + TRIALS_AT_ONCE], str(session), index)
+            batch = _as_batch(checked[start : start + TRIALS_AT_ONCE], name, known)
             frames, lengths = self.model.encode(batch.to(self._recogniser.device))
             for row, length in zip(frames, lengths.tolist(), strict=True):
                 yield row[:length]
@@ -311,13 +312,14 @@ def _as_batch(trials: Sequence[Tensor], session: str, index: dict[str, int]) -> 
     return collate([Trial(key, features, None, None) for key, features in zip(keys, trials, strict=True)], index)
 
 
-def load(checkpoint: str | Path) -> TrainedDecoder:
+def load(checkpoint: str | Path, participant: str | None = None) -> TrainedDecoder:
     """Load a trained decoder, on a GPU where there is one.
 
     Args:
         checkpoint: a run folder of `mode-ssm train` (its best checkpoint), or a checkpoint file.
+        participant: whose recordings, where the network has a map for each of several.
 
     Raises:
-        InputError: when there is no readable checkpoint.
+        InputError: when there is no readable checkpoint, or it needs or does not know the participant.
     """
-    return TrainedDecoder(load_recogniser(str(checkpoint)))
+    return TrainedDecoder(load_recogniser(str(checkpoint)).of(participant))

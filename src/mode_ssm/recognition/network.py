@@ -18,6 +18,8 @@ from mode_ssm.device import find_device
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import Encoded, ModeSSM, encoder_frame_ms, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+from mode_ssm.recognition.one_participant import of_participant
+from mode_ssm.t15.sessions import participant_of
 
 if TYPE_CHECKING:
     from mode_ssm.data import Problem, TrialDataset, TrialEntry
@@ -74,18 +76,43 @@ class Recogniser:
         return encoder_frame_ms(self.checkpoint.config)
 
     @property
+    def channels(self) -> int:
+        """C of what a network of one participant reads, see `of`."""
+        found = self.checkpoint.channels
+        return found if isinstance(found, int) else next(iter(found.values()))
+
+    def of(self, participant: str | None) -> "Recogniser":
+        """The same for the recordings of one participant, where participants have maps; None = the only one.
+
+        Raises:
+            InputError: for one whom the network does not know, or where it knows several and none is named.
+        """
+        alone = of_participant(self.checkpoint, participant)
+        return self if alone is self.checkpoint else _rebuilt(alone, self.device)
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """Those that it knows, where participants have maps of the participants of these."""
+        every, known = self.checkpoint.sessions, self.checkpoint.participants
+        return tuple(session for session in every if not known or participant_of(session) in known)
+
+    @property
     def session_index(self) -> dict[str, int]:
         return {session: index for index, session in enumerate(self.checkpoint.sessions)}
 
     def data(self, given: DataConfig) -> DataConfig:
-        """The data settings with what the run knows itself: its root with its labels, and its channels."""
+        """The data settings with what the run knows itself: its root with its labels, its format, and its channels."""
         own = self.checkpoint.config.data
         found = given if given.channels is not None else replace(given, channels=own.channels)
-        if given.data_root:
+        found = replace(found, source=found.source or own.source)
+        if found.source == own.source:
+            dictionary, series = found.dictionary or own.dictionary, found.nwb_series or own.nwb_series
+            found = replace(found, dictionary=dictionary, nwb_series=series)
+        if given.data_root or given.roots is not None:
             return found
-        if not Path(own.data_root).exists():
+        if not all(Path(root).exists() for root in own.roots or [own.data_root]):
             return replace(found, data_root=default_data_root())
-        return replace(found, data_root=own.data_root, labels=found.labels or own.labels)
+        return replace(found, data_root=own.data_root, roots=own.roots, labels=found.labels or own.labels)
 
     def open(self, data: DataConfig, split: str, *, labelled: bool | None = None) -> "TrialDataset":
         """A split of a data root: the trials that this network can decode; `labelled` as of open_split."""
@@ -96,13 +123,13 @@ class Recogniser:
         dataset = open_split(
             data,
             split,
-            num_channels=config.preprocessor.num_channels,
+            num_channels=self.checkpoint.channels,
             encoder_frames=lambda frames: encoder_frames(config, frames),
             normalisation=config.preprocessor.normalisation,
             labelled=labelled,
             aligned=False,
         )
-        self.checkpoint.labels.require(dataset.labels, str(self.checkpoint.path), data.data_root)
+        self.checkpoint.labels.require(dataset.labels, str(self.checkpoint.path), data.place)
         return dataset
 
     @torch.no_grad()
@@ -191,8 +218,11 @@ def load_recogniser(checkpoint: str, device: Device = Device.auto) -> Recogniser
         InputError: when there is no readable checkpoint, or no such device.
     """
     place = find_device(device)
-    loaded = read_checkpoint(find_checkpoint(Path(checkpoint)))
-    model = ModeSSM(loaded.config, len(loaded.sessions), loaded.labels)
+    return _rebuilt(read_checkpoint(find_checkpoint(Path(checkpoint))), place)
+
+
+def _rebuilt(loaded: Checkpoint, place: torch.device) -> Recogniser:
+    model = ModeSSM(loaded.config, len(loaded.sessions), loaded.labels, loaded.participants)
     try:
         model.load_state_dict(loaded.model)
     except RuntimeError as error:

@@ -23,6 +23,7 @@ class EncoderStream:
         model: a network with a causal encoder and, if it smooths, causal smoothing; in eval mode. The stream has a copy
             of its encoder as it is now.
         session_index: the first trial's session; -1 for one that the model has not seen.
+        person: whose it is, of the participants who have maps.
         int8: weights of 8 bits in its copy of the large projections, whose frames are then close to those of the model
             and no longer equal, on a CPU.
 
@@ -30,7 +31,7 @@ class EncoderStream:
         InputError: when the network needs the future, or its encoder has no projections to pack.
     """
 
-    def __init__(self, model: ModeSSM, session_index: int = -1, *, int8: bool = False) -> None:
+    def __init__(self, model: ModeSSM, session_index: int = -1, *, person: int = 0, int8: bool = False) -> None:
         _require_causal(model)
         self._preprocessor = copy.deepcopy(model.preprocessor) if int8 else model.preprocessor
         self._encoder = _for_single_frames(model.encoder)
@@ -38,15 +39,16 @@ class EncoderStream:
             pack(self._preprocessor)
             pack(self._encoder)
         self._device = model.ctc_head.weight.device
-        self.start(session_index)
+        self.start(session_index, person)
 
-    def start(self, session_index: int) -> None:
+    def start(self, session_index: int, person: int = 0) -> None:
         """Begin a new trial."""
-        device = self._device
+        device, width = self._device, self._preprocessor.config.num_channels
         self._session, self._is_new = torch.tensor([session_index], device=device), session_index < 0
-        empty = torch.zeros(0, self._preprocessor.config.num_channels, device=device)
-        self._recent = empty  # unsmoothed frames that smoothing still looks at
-        self._patch = empty  # corrected frames that the next patches need
+        maps = self._preprocessor.participants
+        self._person, self._channels = person, width if maps is None else maps.channels[person]
+        self._recent = torch.zeros(0, self._channels, device=device)  # unsmoothed frames that smoothing still looks at
+        self._patch = torch.zeros(0, width, device=device)  # corrected frames that the next patches need
         self._ahead = 0  # frames to drop before the next patch, where the stride is longer than the patch
         self._state = self._encoder.initial_state(1)
 
@@ -61,7 +63,7 @@ class EncoderStream:
         Raises:
             InputError: when the features have another number of channels.
         """
-        channels = self._preprocessor.config.num_channels
+        channels = self._channels
         if features.shape[-1] != channels or features.dim() not in (1, 2):
             raise InputError(
                 f"A piece of features has the shape {tuple(features.shape)} but the model expects (t, {channels}) or "
@@ -82,7 +84,8 @@ class EncoderStream:
             self._recent = known[max(0, len(known) - smoothing.past) :]
             mask = torch.ones(1, len(known), dtype=torch.bool, device=known.device)
             piece = smoothing(known[None], mask)[0, len(known) - len(piece) :]
-        return self._preprocessor.correct(piece[None], self._session, new_sessions=self._is_new)[0]
+        people = (self._person,)
+        return self._preprocessor.correct(piece[None], self._session, new_sessions=self._is_new, people=people)[0]
 
     def _patches(self, corrected: Tensor) -> Tensor:
         known = torch.cat([self._patch, corrected])

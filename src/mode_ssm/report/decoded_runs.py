@@ -89,7 +89,7 @@ def decode_run(run: Run, config: ReportConfig) -> DecodedRun:
 def _decode(run: Run, network: Recogniser, config: ReportConfig) -> DecodedSplit:
     data = replace(run.config.data, on_bad_trial=BadTrial.skip, num_workers=0)
     if config.data.data_root is not None:
-        data = replace(data, data_root=config.data.data_root)
+        data = replace(data, data_root=config.data.data_root, roots=None)
     whole = network.open(data, config.split, labelled=True)
     lost = LeftOut(config.split, whole.problems, say_left_out).labelled
     everything: list[TrialEntry | LostTrial] = sorted([*whole.entries, *lost], key=_place_of)

@@ -43,7 +43,7 @@ def _data(examined: DecodedRun) -> str:
     kinds = f"{run.config.encoder.kind} encoder, {run.config.joiner.kind} joiner"
     sessions = f"{len(network.checkpoint.sessions)} sessions of " if network else ""
     made = time.strftime("%Y-%m-%d %H:%M")
-    return f"Trained on {sessions}{run.config.data.data_root}; {kinds}. Report of {made}."
+    return f"Trained on {sessions}{run.config.data.place}; {kinds}. Report of {made}."
 
 
 def _rate(run: Run, head: Term, unit: str) -> Tile:

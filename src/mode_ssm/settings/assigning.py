@@ -44,6 +44,7 @@ class Assigning:
 
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._given: dict[str, tuple[Any, set[str]]] = {}  # groups, by prefix, and what was set in them since `settle`
 
     def assign(self, path: Sequence[str], given: Tree) -> None:
         """Set one setting, or a part of the configuration.
@@ -52,6 +53,24 @@ class Assigning:
             InputError: where no setting has that name, the value has another shape or type, or is out of bounds.
         """
         self._in_group(self._root, "", path, given)
+
+    def settle(self) -> None:
+        """The end of what one place gives: of two settings that stand for each other, the given one counts.
+
+        Raises:
+            InputError: where both were given.
+        """
+        for prefix, (group, given) in self._given.items():
+            for name, (_, facts) in known_fields(group).items():
+                pair = (name, facts.instead_of)
+                said = [one for one in pair if facts.instead_of and one in given and getattr(group, one)]
+                if len(said) == 2:
+                    raise InputError(f"{prefix}{name} stands for {prefix}{pair[1]}, and both are given; give one.")
+                if said == [name]:
+                    setattr(group, facts.instead_of, "")
+                elif said:
+                    setattr(group, name, None)
+        self._given.clear()
 
     def _in_group(self, group: Any, prefix: str, path: Sequence[str], given: Tree) -> None:
         known = known_fields(group)
@@ -64,6 +83,7 @@ class Assigning:
         current = getattr(group, name)
         if not rest:
             setattr(group, name, self._whole(hint, facts, key, given, current))
+            self._given.setdefault(prefix, (group, set()))[1].add(name)
         elif is_dataclass(current):
             self._in_group(current, f"{key}.", rest, given)
         elif get_origin(without_none(hint)[0]) is list:

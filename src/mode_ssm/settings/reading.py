@@ -125,6 +125,8 @@ def _build(schema: type[Config], layers: Sequence[Layer]) -> Config:
         for each in layer.given:
             with _naming(layer.origin):
                 assigning.assign(each.path, each.value)
+        with _naming(layer.origin):
+            assigning.settle()
     for name in blank:
         if getattr(config, name) is MISSING:
             raise InputError(f"The setting {name} has no default; give it as {name}=VALUE.")

@@ -12,9 +12,9 @@ from mode_ssm.config import SimulateConfig
 from mode_ssm.errors import InputError
 from mode_ssm.simulation.plan import PlannedSession
 from mode_ssm.simulation.presets import Preset
-from mode_ssm.simulation.recording import CHANNELS
 from mode_ssm.simulation.session import time_trial
 
+T15 = "t15"
 MARK = "simulation.json"  # settings and design of what is being written there
 BLOCK_LIST = "description.csv"  # in the form of the T15 data set's own block list
 
@@ -24,9 +24,11 @@ _SESSION_BYTES = 200_000  # the truth's tuning
 
 def describe(config: SimulateConfig, preset: Preset, sessions: Sequence[PlannedSession]) -> str:
     """All that determines the files, as JSON."""
-    settings = {name: value for name, value in asdict(config).items() if name not in ("out", "workers")}
+    settings = {name: value for name, value in asdict(config).items() if name not in ("out", "workers", "participants")}
     trials = hashlib.sha256(repr(sessions).encode()).hexdigest()
     design = {"speech": asdict(preset.speech), "electrodes": asdict(preset.electrodes)}
+    if preset.participant != T15:
+        design |= {"participant": {"name": preset.participant, **asdict(preset.implant)}}
     return json.dumps({"settings": settings, "sha256 of the trials": trials, **design}, indent=2) + "\n"
 
 
@@ -49,7 +51,7 @@ def needed_bytes(sessions: Sequence[PlannedSession], preset: Preset, seed: int) 
     """What the files of these sessions will take: every trial is timed, none is simulated."""
     trials = [(session, trial) for session in sessions for trial in session.trials]
     frames = sum(time_trial(session, trial, preset.speech, seed).total_frames for session, trial in trials)
-    return frames * (4 * CHANNELS + 1) + _TRIAL_BYTES * len(trials) + _SESSION_BYTES * len(sessions)
+    return frames * (4 * preset.implant.channels + 1) + _TRIAL_BYTES * len(trials) + _SESSION_BYTES * len(sessions)
 
 
 def check_disk(out: Path, needed: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,21 +34,27 @@ class PlannedSession:
         return session_day(self.name)
 
 
-def plan_sessions(config: SimulateConfig) -> tuple[Preset, list[PlannedSession]]:
-    """Everything that will be recorded, in date order.
+def plan_sessions(config: SimulateConfig, preset: Preset | None = None) -> tuple[Preset, list[PlannedSession]]:
+    """Everything that will be recorded, in date order; `preset` is that of the settings unless given.
 
     Raises:
         InputError: on an unknown preset, labels or a lexicon that cannot be read, a word without pronunciation, or a
             session that there is not.
     """
-    preset = find_preset(config.preset)
+    preset = find_preset(config.preset) if preset is None else preset
     source = SentenceSource(read_lexicon(Path(config.lexicon) if config.lexicon else LEXICON), preset.sentences)
     if config.labels:
         sizes = {f"{PARTICIPANT}.{size.date}": size for size in preset.sessions}
         given = read_labels(Path(config.labels))
         names = _chosen(list(given), config)
-        return preset, [_with_tests(name, given[name], sizes.get(name), source, config.seed) for name in names]
-    return preset, [_draw_session(size, source, config.seed) for size in _chosen(preset.sessions, config)]
+        planned = [_with_tests(name, given[name], sizes.get(name), source, config.seed) for name in names]
+    else:
+        planned = [_draw_session(size, source, config.seed) for size in _chosen(preset.sessions, config)]
+    if preset.participant != PARTICIPANT:
+        dates = [session.name.partition(".")[2] for session in planned]
+        pairs = zip(planned, dates, strict=True)
+        planned = [replace(session, name=f"{preset.participant}.{date}") for session, date in pairs]
+    return preset, planned
 
 
 def _chosen(every: Sequence[Session], config: SimulateConfig) -> Sequence[Session]:

@@ -9,6 +9,7 @@ error rate on it says anything about real data.
 from dataclasses import dataclass, replace
 
 from mode_ssm.errors import InputError
+from mode_ssm.simulation.implant import T15_IMPLANT, Implant
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Preset:
     sentences: Sentences
     speech: Speech
     electrodes: Electrodes
+    participant: str = "t15"
+    implant: Implant = T15_IMPLANT
 
 
 _T15_SIZES = """

@@ -1,4 +1,4 @@
-"""From movements to what a recording system stores: threshold crossings and spike-band power of 256 electrodes.
+"""From movements to what a recording system stores: threshold crossings and spike-band power of electrodes.
 
 Both are drawn by looking up the quantile of a random 14- or 16-bit number, a few hundred frames at a time, so that what
 is worked on stays in the processor's cache.
@@ -11,13 +11,14 @@ from math import lgamma
 import numpy as np
 from numpy.typing import NDArray
 
-from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS, ELECTRODES, Population
+from mode_ssm.simulation.implant import T15_IMPLANT
+from mode_ssm.simulation.population import Population
 from mode_ssm.simulation.presets import Electrodes
 
 FloatArray = NDArray[np.float32]
 DoubleArray = NDArray[np.floating]
 
-CHANNELS = 2 * ELECTRODES
+CHANNELS = T15_IMPLANT.channels
 CLIP = 10.0  # upper bound of a z-scored feature
 CHUNK_FRAMES = 256
 
@@ -67,11 +68,11 @@ def gamma_table(shape: float) -> FloatArray:
 
 
 def log_rates(movement: FloatArray, population: Population, gain: float, rng: np.random.Generator) -> FloatArray:
-    """(T, 256) log of the expected crossings per frame, from (T, 2 articulators)."""
+    """(T, electrodes) log of the expected crossings per frame, from (T, 2 articulators)."""
     rates = _shared_noise(len(movement), population, rng)
     leads = population.lead_frames
     ahead = np.pad(movement, ((0, int(leads.max())), (0, 0)))
-    starts = [0, *(np.flatnonzero(np.diff(leads)) + 1), ELECTRODES]
+    starts = [0, *(np.flatnonzero(np.diff(leads)) + 1), len(leads)]
     for start, end in pairwise(starts):
         lead = leads[start]
         rates[:, start:end] += ahead[lead : lead + len(movement)] @ (np.float32(gain) * population.tuning[start:end].T)
@@ -85,15 +86,21 @@ def _shared_noise(frames: int, population: Population, rng: np.random.Generator)
 
 
 def record_features(
-    log_rate: FloatArray, population: Population, electrodes: Electrodes, regularity: float, rng: np.random.Generator
+    log_rate: FloatArray,
+    population: Population,
+    electrodes: Electrodes,
+    regularity: float,
+    rng: np.random.Generator,
+    arrays: int = len(T15_IMPLANT.arrays),
 ) -> FloatArray:
-    """(T, 512) crossings and power before z-scoring, from (T, 256) log rates."""
-    features = np.empty((len(log_rate), CHANNELS), dtype=np.float32)
+    """(T, C) crossings and power before z-scoring, from (T, electrodes) log rates."""
+    count = log_rate.shape[1]
+    features = np.empty((len(log_rate), 2 * count), dtype=np.float32)
     for start in range(0, len(log_rate), CHUNK_FRAMES):
         part = log_rate[start : start + CHUNK_FRAMES]
         rows = features[start : start + CHUNK_FRAMES]
-        rows[:, :ELECTRODES] = draw_counts(part, regularity, rng)
-        rows[:, ELECTRODES:] = draw_power(rows[:, :ELECTRODES], part - population.log_rate, population, electrodes, rng)
+        rows[:, :count] = draw_counts(part, regularity, rng)
+        rows[:, count:] = draw_power(rows[:, :count], part - population.log_rate, population, electrodes, rng, arrays)
     return features
 
 
@@ -108,7 +115,12 @@ def draw_counts(log_rate: FloatArray, regularity: float, rng: np.random.Generato
 
 
 def draw_power(
-    counts: FloatArray, log_gain: FloatArray, population: Population, electrodes: Electrodes, rng: np.random.Generator
+    counts: FloatArray,
+    log_gain: FloatArray,
+    population: Population,
+    electrodes: Electrodes,
+    rng: np.random.Generator,
+    arrays: int = len(T15_IMPLANT.arrays),
 ) -> FloatArray:
     """Spike-band power in units of one spike's energy.
 
@@ -119,8 +131,8 @@ def draw_power(
     power *= electrodes.hash_sd * np.exp(0.5 * population.log_rate)
     power *= gamma_table(electrodes.hash_shape).take(_random_bits(counts.shape, rng))
     power += counts
-    common = rng.standard_normal((len(counts), len(ARRAYS), 1), dtype=np.float32) * np.float32(electrodes.power_noise)
-    by_array = power.reshape(len(counts), len(ARRAYS), ARRAY_ELECTRODES)
+    common = rng.standard_normal((len(counts), arrays, 1), dtype=np.float32) * np.float32(electrodes.power_noise)
+    by_array = power.reshape(len(counts), arrays, -1)
     by_array *= 1 + common
     return np.asarray(power, dtype=np.float32)
 
@@ -135,10 +147,10 @@ class BlockScale:
     Trials are added one by one, and when all are there, each is scaled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = CHANNELS) -> None:
         self._frames = 0
-        self._sum = np.zeros(CHANNELS)
-        self._square = np.zeros(CHANNELS)
+        self._sum = np.zeros(channels)
+        self._square = np.zeros(channels)
 
     def add(self, features: FloatArray) -> None:
         self._frames += len(features)

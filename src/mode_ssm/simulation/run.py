@@ -23,8 +23,9 @@ from mode_ssm.processes import end_with_parent
 from mode_ssm.simulation.files import write_population, write_trial
 from mode_ssm.simulation.folder import check_disk, check_folder, claim, describe, needed_bytes
 from mode_ssm.simulation.labels import PlannedTrial
+from mode_ssm.simulation.participants import check_roots, participant
 from mode_ssm.simulation.plan import PlannedSession, plan_sessions
-from mode_ssm.simulation.presets import Preset
+from mode_ssm.simulation.presets import Preset, find_preset
 from mode_ssm.simulation.recording import BlockScale
 from mode_ssm.simulation.session import SessionRecorder
 from mode_ssm.t15.truth import TRUTH
@@ -52,9 +53,21 @@ def simulate(config: SimulateConfig) -> None:
 
     Raises:
         InputError: on a folder that holds something else, too little disk, or settings that cannot be met.
+
+    Of several participants each has a data root below `config.out`: p1, p2, ...
     """
     _check_settings(config)
-    preset, sessions = plan_sessions(config)
+    if config.participants == 1:
+        _simulate_one(config, find_preset(config.preset))
+        return
+    check_roots(config)
+    for number in range(1, config.participants + 1):
+        preset, own = participant(find_preset(config.preset), config, number)
+        _simulate_one(own, preset)
+
+
+def _simulate_one(config: SimulateConfig, preset: Preset) -> None:
+    preset, sessions = plan_sessions(config, preset)
     out = Path(config.out).expanduser()
     description = describe(config, preset, sessions)
     check_folder(out, description)
@@ -77,7 +90,7 @@ def simulate(config: SimulateConfig) -> None:
 
 
 def _check_settings(config: SimulateConfig) -> None:
-    for name in ("max_sessions", "workers"):
+    for name in ("max_sessions", "workers", "participants"):
         value = getattr(config, name)
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; set it to 1 or more, or to null.")
@@ -168,7 +181,7 @@ def _record_session(session: PlannedSession, days: list[int], preset: Preset, co
 
 def _record_block(recorder: SessionRecorder, block: tuple[PlannedTrial, ...], files: SessionWriter) -> None:
     """Write the trials as they come, then z-score them in the file, so that memory never holds more than one."""
-    scale = BlockScale()
+    scale = BlockScale(recorder.preset.implant.channels)
     written = []
     for recorded in recorder.record_raw(block, scale):
         written.append(write_trial(files, recorded))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mode_ssm.config import SimulateConfig
 from mode_ssm.simulation.labels import PlannedTrial
 from mode_ssm.simulation.plan import PlannedSession
-from mode_ssm.simulation.population import ELECTRODES, Population, build_population
+from mode_ssm.simulation.population import Population, build_population
 from mode_ssm.simulation.presets import Preset, Speech
 from mode_ssm.simulation.recording import BlockScale, log_rates, record_features
 from mode_ssm.simulation.speech import Mode, Utterance, move, time_utterance
@@ -25,7 +25,7 @@ _SPLITS = ("train", "val", "test")
 class RecordedTrial:
     trial: PlannedTrial
     utterance: Utterance
-    features: FloatArray  # (T, 512)
+    features: FloatArray  # (T, C)
 
 
 class SessionRecorder:
@@ -35,7 +35,9 @@ class SessionRecorder:
         self.session = session
         self.preset = preset
         self.config = config
-        self.population: Population = build_population(preset.electrodes, days, config.drift_days, config.seed)
+        self.population: Population = build_population(
+            preset.electrodes, days, config.drift_days, config.seed, preset.implant
+        )
 
     def blocks(self) -> Iterator[tuple[PlannedTrial, ...]]:
         """The trials of each block, validation and test of one block together."""
@@ -45,7 +47,7 @@ class SessionRecorder:
 
     def record(self, block: tuple[PlannedTrial, ...]) -> list[RecordedTrial]:
         """All trials of a block, z-scored over the block unless the settings say otherwise."""
-        scale = BlockScale()
+        scale = BlockScale(self.preset.implant.channels)
         trials = list(self.record_raw(block, scale))
         for recorded in trials if self.config.normalised else ():
             scale.scale(recorded.features)
@@ -55,9 +57,10 @@ class SessionRecorder:
         """The trials of a block one by one, as they come from the electrodes; `scale` learns of each."""
         rng = random_stream(self.config.seed, Stream.block, self.session.day, block[0].block)
         rng.random()  # the mode, drawn by block_mode
-        wander = rng.standard_normal(ELECTRODES, dtype=np.float32)
+        count = self.preset.implant.electrodes
+        wander = rng.standard_normal(count, dtype=np.float32)
         for trial in block:
-            wander = np.float32(0.9) * wander + np.float32(0.436) * rng.standard_normal(ELECTRODES, dtype=np.float32)
+            wander = np.float32(0.9) * wander + np.float32(0.436) * rng.standard_normal(count, dtype=np.float32)
             recorded = self._record_trial(trial, np.float32(self.preset.electrodes.wander) * wander)
             scale.add(recorded.features)
             yield recorded
@@ -70,7 +73,8 @@ class SessionRecorder:
         electrodes = self.preset.electrodes
         gain = electrodes.silent_gain if mode is Mode.silent else 1.0
         log_rate = log_rates(movement, self.population, gain, rng) + offset
-        features = record_features(log_rate, self.population, electrodes, self.config.spike_regularity, rng)
+        regularity, arrays = self.config.spike_regularity, len(self.preset.implant.arrays)
+        features = record_features(log_rate, self.population, electrodes, regularity, rng, arrays)
         return RecordedTrial(trial, utterance, features)
 
 

@@ -12,6 +12,7 @@ class Stream(IntEnum):
     tuning = 1
     block = 2
     trial = 3
+    participant = 4
 
 
 def random_stream(seed: int, stream: Stream, *where: int) -> np.random.Generator:

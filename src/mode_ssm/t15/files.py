@@ -61,7 +61,7 @@ def stat_file(path: Path) -> os.stat_result:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise MalformedError("is not a file", Remedy("Put the session's HDF5 file in its place", "remove it"))
+            raise MalformedError("is not a file", Remedy("Put the session's file in its place", "remove it"))
         path.open("rb").close()
     except PermissionError:
         raise MalformedError(

@@ -12,19 +12,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from mode_ssm.checks import MAX_FRAMES, LabelArray, check_labels, check_shape, check_whole, make_record
 from mode_ssm.errors import printable
 from mode_ssm.index import MalformedError, Record, Remedy, Told
 from mode_ssm.labels import Labels
 from mode_ssm.scoring import normalise_sentence
 from mode_ssm.t15.files import reading
 
-MAX_FRAMES = 90_000  # 30 minutes; T15's longest trial has 2,475 frames
-MAX_CHANNELS = 10_000
-_MOST = 2.0**53  # from here on floats are not every whole number
 WRITE_AGAIN = Remedy("Write the trial again in the T15 layout", "remove it from the file")
 
-
-LabelArray = NDArray[np.int64]
 _Part = TypeVar("_Part")
 
 
@@ -46,20 +42,11 @@ def read_record(file: h5py.File, name: str, session: str, label_set: Labels) -> 
         MalformedError: on the first thing that breaks the layout.
     """
     group = trial_group(file, name)
-    frames, channels = _check_features(group)
+    shape = _check_features(group)
     _check_session(group, session)
     labels = _read_labels(group, label_set)
-    record = Record(
-        group=name,
-        block=_integer(group, "block_num"),
-        number=_integer(group, "trial_num"),
-        frames=frames,
-        channels=channels,
-        labels=None if labels is None else len(labels),
-        repeats=0 if labels is None else int((labels[1:] == labels[:-1]).sum()),
-        sentence=_read_sentence(group),
-    )
-    return record, labels
+    place = _integer(group, "block_num"), _integer(group, "trial_num")
+    return make_record(name, place, shape, labels, _read_sentence(group)), labels
 
 
 def read_told(file: h5py.File, name: str, session: str, label_set: Labels) -> Told:
@@ -103,13 +90,7 @@ def _check_features(group: h5py.Group) -> tuple[int, int]:
         raise MalformedError(
             f"has input_features of type {_type_name(dtype)}, needed is a floating-point type", WRITE_AGAIN
         )
-    if shape is None or len(shape) != 2 or 0 in shape:
-        raise MalformedError(f"has input_features of shape {shape}, needed is (frames, channels)", WRITE_AGAIN)
-    frames, channels = shape
-    if frames > MAX_FRAMES:
-        raise MalformedError(f"has {frames} frames, more than {MAX_FRAMES} (30 minutes)", WRITE_AGAIN)
-    if channels > MAX_CHANNELS:
-        raise MalformedError(f"has {channels} feature channels, more than {MAX_CHANNELS}", WRITE_AGAIN)
+    frames, channels = check_shape(shape, "input_features", WRITE_AGAIN)
     _check_written(dataset)
     stated = _integer(group, "n_time_steps")
     if stated == channels != frames:
@@ -170,14 +151,7 @@ def _read_labels(group: h5py.Group, label_set: Labels) -> LabelArray | None:
         )
     with reading("seq_class_ids"):
         labels: LabelArray = dataset[:count].astype(np.int64)
-    if (labels == label_set.blank).all():
-        return None
-    bad = np.flatnonzero((labels < 0) | (labels >= len(label_set)) | (labels == label_set.blank))
-    if len(bad):
-        label, place = labels[bad[0]], bad[0]
-        what = f"the blank ({label})" if label == label_set.blank else f"{label}"
-        raise MalformedError(f"has {what} as label {place}, needed are labels of {label_set}", WRITE_AGAIN)
-    return labels
+    return check_labels(labels, label_set, WRITE_AGAIN)
 
 
 def _read_sentence(group: h5py.Group) -> str | None:
@@ -226,10 +200,7 @@ def _integer(group: h5py.Group, name: str) -> int:
     value = _attribute(group, name)
     if value is None:
         raise MalformedError(f"has no attribute {name}", WRITE_AGAIN)
-    whole = isinstance(value, np.integer) or (isinstance(value, np.floating) and value == np.floor(value))
-    if not whole or abs(float(value)) >= _MOST:  # MATLAB writes every number as a float
-        raise MalformedError(f"has {name}={printable(str(value), 40)}, needed is a whole number", WRITE_AGAIN)
-    return int(value)
+    return check_whole(value, name, WRITE_AGAIN)
 
 
 def _text(group: h5py.Group, name: str) -> str | None:

@@ -1,11 +1,21 @@
 """Find the session folders of a data root: <participant>.YYYY.MM.DD, in date order."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mode_ssm.errors import InputError
 
 SESSION_NAME = re.compile(r"[A-Za-z0-9_-]+\.(\d{4})\.(\d{2})\.(\d{2})")
+
+
+def participant_of(session: str) -> str:
+    """Who was recorded: what the name of a session begins with.
+
+    >>> participant_of("t15.2023.08.13")
+    't15'
+    """
+    return session.partition(".")[0]
 
 
 def split_file(split: str) -> str:
@@ -24,29 +34,44 @@ def find_sessions(data_root: str, max_sessions: int | None) -> tuple[Path, tuple
     Raises:
         InputError: where the root is missing or unreadable, or holds no session folder.
     """
-    if max_sessions is not None and max_sessions < 1:
-        raise InputError(f"data.max_sessions is {max_sessions}; set it to 1 or more, or to null for all sessions.")
     root = Path(data_root)
-    sessions = sorted(_session_names(root), key=_date_and_name)
+    found = [path.name for path in listed(root, "the session folders") if SESSION_NAME.fullmatch(path.name)]
+    sessions = first_by_date(found, max_sessions)
     if not sessions:
         raise InputError(
             f"data.data_root={root} holds no session folder named <participant>.YYYY.MM.DD, such as t15.2023.08.13; "
             + _hint(root)
         )
-    return root, tuple(sessions[:max_sessions])
+    return root, sessions
 
 
-def _session_names(folder: Path) -> list[str]:
+def first_by_date(sessions: Iterable[str], max_sessions: int | None) -> tuple[str, ...]:
+    """By date, by name on one date, and the first `max_sessions` of them.
+
+    Raises:
+        InputError: where that is no number of sessions.
+    """
+    if max_sessions is not None and max_sessions < 1:
+        raise InputError(f"data.max_sessions is {max_sessions}; set it to 1 or more, or to null for all sessions.")
+    return tuple(sorted(sessions, key=_date_and_name)[:max_sessions])
+
+
+def listed(folder: Path, holds: str) -> list[Path]:
+    """What a data root holds, in any order; `holds` says what it should, for messages.
+
+    Raises:
+        InputError: where it is not there, or cannot be listed.
+    """
     try:
-        return [path.name for path in folder.iterdir() if SESSION_NAME.fullmatch(path.name)]
+        return [*folder.iterdir()]
     except FileNotFoundError:
         raise InputError(
-            f"data.data_root={folder} does not exist; set data.data_root to the folder that holds the session folders."
+            f"data.data_root={folder} does not exist; set data.data_root to the folder that holds {holds}."
         ) from None
     except OSError as error:
         raise InputError(
             f"data.data_root={folder} cannot be listed ({error.strerror}); "
-            "set data.data_root to a readable folder that holds the session folders."
+            f"set data.data_root to a readable folder that holds {holds}."
         ) from None
 
 

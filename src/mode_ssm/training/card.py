@@ -64,7 +64,7 @@ def _network(config: TrainConfig, model: ModeSSM) -> str:
 
 
 def _data(config: TrainConfig, splits: Splits) -> Iterator[str]:
-    yield f"From `{config.data.data_root}`; {len(splits.sessions)} sessions: {', '.join(splits.sessions)}.\n"
+    yield f"From `{config.data.place}`; {len(splits.sessions)} sessions: {', '.join(splits.sessions)}.\n"
     named = [("trained on", splits.train), *([("validated on", splits.val)] if splits.val else [])]
     yield _table(("trials", "number", "sessions", "labels", "with faults"), [_split(*one) for one in named])
 

@@ -182,7 +182,7 @@ def best_validation(folder: RunFolder, terms: Sequence[Term]) -> tuple[LogLine, 
     return min(reversed(of_stage), key=lambda pair: sum(pair[1].values()) / len(pair[1])) if of_stage else None
 
 
-def outcome(folder: RunFolder, data_root: str, terms: Sequence[Term]) -> Iterator[str]:
+def outcome(folder: RunFolder, data: str, terms: Sequence[Term]) -> Iterator[str]:
     """What came of a run that is through: error rates of the best checkpoint, the files, and what to do next."""
     heads = [term.name for term in terms if term.validated]
     decoder, found = heads[0] if heads else "", best_validation(folder, terms)
@@ -196,4 +196,4 @@ def outcome(folder: RunFolder, data_root: str, terms: Sequence[Term]) -> Iterato
     run = shlex.quote(str(folder.path))
     if decoder:
         yield f"Next: mode-ssm report {run}"
-        yield f"      mode-ssm evaluate checkpoint={run} data.data_root={shlex.quote(data_root)} decoder={decoder}"
+        yield f"      mode-ssm evaluate checkpoint={run} {shlex.quote(data)} decoder={decoder}"

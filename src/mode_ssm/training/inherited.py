@@ -11,7 +11,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import PARTS, Checkpoint, find_checkpoint, read_checkpoint
 
-SESSION = "preprocessor.session."
+SESSION, PARTICIPANT = "preprocessor.session.", "preprocessor.participants.maps."
 OF_LABELS = ("ctc_head.", "predictor.", "joiner.")  # parts that know the classes
 SHOWN = 4
 
@@ -25,6 +25,7 @@ class Inherited:
     begun_anew: tuple[str, ...]  # of the model, with why
     left: tuple[str, ...]  # of the checkpoint
     new_sessions: tuple[str, ...]
+    new_participants: tuple[str, ...] = ()  # whose maps begin anew
 
     @property
     def heads(self) -> list[str]:
@@ -40,8 +41,11 @@ class Inherited:
         of = len(self.taken) + len(self.begun_anew)
         said = [f"Starting with {len(self.taken)} of {of} tensors of {self.checkpoint.path}"]
         if self.new_sessions:
-            new, known = ", ".join(self.new_sessions), len(self.checkpoint.sessions)
-            said.append(f"New sessions, which begin with the mean session layer of its {known}: {new}")
+            new, count = ", ".join(self.new_sessions), len(self.checkpoint.sessions)
+            said.append(f"New sessions, which begin with the mean session layer of its {count}: {new}")
+        if self.new_participants:
+            known = ", ".join(self.checkpoint.participants)
+            said.append(f"New participants, beside {known}, whose maps begin anew: {', '.join(self.new_participants)}")
         if self.begun_anew:
             said.append(f"These begin anew: {_some(self.begun_anew)}. config=RUN takes the settings of a run.")
         if self.left:
@@ -60,17 +64,25 @@ def inherit(model: ModeSSM, sessions: tuple[str, ...], run: str) -> Inherited:
         InputError: when there is no readable checkpoint, or nothing of it fits.
     """
     checkpoint = read_checkpoint(find_checkpoint(Path(run)))
-    own, given = model.state_dict(), checkpoint.model | _session_tensors(checkpoint, sessions)
+    own = model.state_dict()
+    of_body = {name: tensor for name, tensor in checkpoint.model.items() if not name.startswith(PARTICIPANT)}
+    given = of_body | _session_tensors(checkpoint, sessions) | _participant_tensors(checkpoint, model)
     faults = {name: _fault(name, tensor, given, checkpoint.labels == model.labels) for name, tensor in own.items()}
     taken = tuple(name for name, fault in faults.items() if not fault)
     if not taken:
         raise InputError(f"init={run}: no tensor of {checkpoint.path} fits this network; add config={run}.")
     model.load_state_dict({name: given[name] for name in taken}, strict=False)
-    anew = tuple(f"{name} ({fault})" for name, fault in faults.items() if fault)
+    new_maps = {
+        f"{PARTICIPANT}{place}.": who
+        for place, who in enumerate(model.participants)
+        if checkpoint.participants and faults[f"{PARTICIPANT}{place}.weight"]
+    }
+    begun = [name for name, fault in faults.items() if fault and not name.startswith(tuple(new_maps))]
+    anew = tuple(f"{name} ({faults[name]})" for name in begun)
     left = tuple(name for name in given if name not in own)
     has_layer = any(name.startswith(SESSION) for name in taken)
     new = tuple(session for session in sessions if session not in checkpoint.sessions) if has_layer else ()
-    return Inherited(checkpoint, taken, anew, left, new)
+    return Inherited(checkpoint, taken, anew, left, new, tuple(new_maps.values()))
 
 
 def _fault(name: str, tensor: Tensor, given: Mapping[str, Tensor], same_labels: bool) -> str:
@@ -95,6 +107,17 @@ def _session_tensors(checkpoint: Checkpoint, sessions: tuple[str, ...]) -> dict[
         return layer[name][place[session]] if session in place else means[name]
 
     return {name: torch.stack([of(name, session) for session in sessions]) for name in layer}
+
+
+def _participant_tensors(checkpoint: Checkpoint, model: ModeSSM) -> dict[str, Tensor]:
+    """The maps of the participants whom both know, under the names that they have here."""
+    there = {who: place for place, who in enumerate(checkpoint.participants)}
+    known = [(here, there[who]) for here, who in enumerate(model.participants) if who in there]
+    return {
+        f"{PARTICIPANT}{here}.{part}": checkpoint.model[f"{PARTICIPANT}{of}.{part}"]
+        for here, of in known
+        for part in ("weight", "bias")
+    }
 
 
 def _mean_factors(down: Tensor, up: Tensor) -> dict[str, Tensor]:

@@ -83,8 +83,9 @@ class Trainer:
         self.fabric, self.config, self.splits, self.folder = fabric, config, splits, folder
         torch.manual_seed(config.training.seed)
         self.terms = run_terms(config)
-        self.model = ModeSSM(config, len(splits.sessions), splits.train.labels).to(fabric.device)
-        self.optimizer = build_optimizer(self.model, config.training.optimizer)
+        model = ModeSSM(config, len(splits.sessions), splits.train.labels, splits.participants)
+        self.model = model.to(fabric.device)
+        self.optimizer = build_optimizer(self.model, config.training.optimizer, config.training.body_lr_factor)
         self.position = Position(processes=fabric.world_size)
         self.hashes = sentence_hashes(entry.sentence for entry in splits.train.entries)
         self.resumed, self.changes = "", {}
@@ -95,7 +96,7 @@ class Trainer:
             self.position.inherited = self.inherited.heads
             self.hashes = torch.unique(torch.cat([self.hashes, self.inherited.checkpoint.sentence_hashes]))
         if not checkpoint:
-            keep_reference(self.model.preprocessor, splits.train.source)
+            keep_reference(self.model.preprocessor, splits.train.source, splits.participants)
         if checkpoint:
             self.resumed = f"update {checkpoint.position.update} from {checkpoint.path}"
             self.changes = changed_settings(checkpoint.config, config)
@@ -136,7 +137,7 @@ class Trainer:
             with self.folder.writing():
                 draw_run(self.folder.path, self.terms)
             write_card(self.folder, self.config, self.splits, self.model, self.position, self.terms)
-            for sentence in outcome(self.folder, self.config.data.data_root, self.terms):
+            for sentence in outcome(self.folder, self.config.data.words, self.terms):
                 self.display.say(sentence)
         return self.folder.path
 
@@ -319,6 +320,10 @@ class Trainer:
             | {"seconds": round(time.monotonic() - self.started, 1)}
             | {"peak_memory_mb": peak_memory_mb(self.fabric.device)}
         )
+        for head in found.errors:
+            if people := found.by_participant(head):
+                each = ", ".join(f"{who} {100 * one.rate:.2f} % of {one.trials}" for who, one in people.items())
+                self.display.say(f"  val PER {head} by participant: {each} trials")
         if not found.rates:
             self.display.warn(f"None of the {len(self.splits.val)} val trials could be read: no error rates")
         return found.rates
@@ -334,6 +339,7 @@ class Trainer:
                 config=self.config,
                 labels=self.splits.train.labels,
                 sessions=self.splits.sessions,
+                participants=self.splits.participants,
                 position=self.position,
                 model=self.model,
                 optimizer=self.optimizer,

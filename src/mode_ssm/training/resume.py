@@ -43,11 +43,17 @@ def find_resumable(folder: RunFolder, config: TrainConfig, splits: Splits) -> Ch
                 f"The run in {folder.path} was started with {key}={before}, not {now}; "
                 "resume with the same settings, or start a new run in another output_dir."
             )
-    checkpoint.labels.require(splits.train.labels, f"The run in {folder.path}", config.data.data_root)
+    checkpoint.labels.require(splits.train.labels, f"The run in {folder.path}", config.data.place)
     if checkpoint.sessions != splits.sessions:
         raise InputError(
             f"The run in {folder.path} was started on {len(checkpoint.sessions)} sessions, and the data root has train "
             f"trials of {len(splits.sessions)} or of others; resume with the same data, or start a new run."
+        )
+    if checkpoint.participants != splits.participants:
+        known = ", ".join(f"{who} ({channels} channels)" for who, channels in checkpoint.participants.items())
+        raise InputError(
+            f"The run in {folder.path} was started on the participants {known}, and the data are of others or of other "
+            "numbers of channels; resume with the same data, or start a new run."
         )
     return checkpoint
 

@@ -100,14 +100,15 @@ def freeze(model: ModeSSM, stage: StageConfig, update_in_stage: int) -> None:
 
 
 def hold(model: ModeSSM, learn: Collection[str] | None) -> None:
-    """Let nothing learn but the parts named; `session` is the session layer within the preprocessor.
+    """Let nothing learn but the parts named; `session` and `participant` are the maps within the preprocessor.
 
     Raises:
         InputError: where a part is not there.
     """
     if learn is None:
         return
-    names = {part: "preprocessor.session." if part == "session" else f"{part}." for part in learn}
+    within = {"session": "preprocessor.session.", "participant": "preprocessor.participants."}
+    names = {part: within.get(part, f"{part}.") for part in learn}
     for part, name in names.items():
         if not any(known.startswith(name) for known, _ in model.named_parameters()):
             raise InputError(f"training.learn names {part}, which this network does not have; leave it out.")

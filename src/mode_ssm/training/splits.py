@@ -1,22 +1,25 @@
 """The data of a run: the trials that its stages train on, and the val split where there is one."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mode_ssm.batch import TrialKey
-from mode_ssm.config import StageConfig, TrainConfig
+from mode_ssm.config import ParticipantMap, StageConfig, TrainConfig
 from mode_ssm.data import Problem, TrialDataset, open_split
 from mode_ssm.data.agreement import check_order
 from mode_ssm.data.meaning import doubtful
 from mode_ssm.data.normalised import RunningNormalised
 from mode_ssm.data.opening import is_aligned
+from mode_ssm.data.participants import Channels, participant_channels
 from mode_ssm.data.source import Source
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import encoder_frames
 from mode_ssm.models.preprocessor import Preprocessor
+from mode_ssm.running_scale import Scale
 from mode_ssm.training.augment import fewest_frames
 from mode_ssm.training.terms import TERMS, Term, trained
 
@@ -27,6 +30,7 @@ class Splits:
     val: TrialDataset | None
     unaligned: frozenset[TrialKey] = frozenset()  # trials to train on that CTC cannot align at their shortest
     doubts: tuple[Problem, ...] = ()  # what makes the run's numbers doubtful
+    participants: Mapping[str, int] = field(default_factory=dict)  # with maps of their own, and C of each
 
     def trained_on(self, stage: StageConfig) -> TrialDataset:
         """The trials of a stage: those that one of its terms, at least, can use."""
@@ -59,20 +63,26 @@ class Splits:
         return self.train.problems + (self.val.problems if self.val else [])
 
 
-def keep_reference(preprocessor: Preprocessor, source: Source) -> None:
-    """Keep with a network what the features of a day after its training are normalised by at first.
+def keep_reference(preprocessor: Preprocessor, source: Source, participants: Mapping[str, int]) -> None:
+    """Keep with a network what a day after its training is normalised by at first, of each participant.
 
     Raises:
         InputError: where no trial has finite features.
     """
     if not isinstance(source, RunningNormalised):
         return
-    scale = source.last_scale(preprocessor.config.num_channels)
+    for place, (who, channels) in enumerate(participants.items()):
+        _keep(preprocessor.reference[place, :, :channels], source.last_scale(channels, who))
+    if not participants:
+        _keep(preprocessor.reference, source.last_scale(preprocessor.config.num_channels))
+
+
+def _keep(reference: Tensor, scale: Scale | None) -> None:
     if scale is None:
         raise InputError(
             "No trial has finite features, so that there is nothing to normalise by; check the recordings."
         )
-    preprocessor.reference.copy_(torch.from_numpy(np.stack(scale)))
+    reference.copy_(torch.from_numpy(np.stack(scale)))
 
 
 def needs_alignment(stage: StageConfig) -> bool:
@@ -100,11 +110,14 @@ def open_splits(config: TrainConfig) -> Splits:
         return encoder_frames(config, fewest_frames(frames, config.augmentation))
 
     named = dict.fromkeys(split for stage in config.training.stages if stage.epochs for split in stage.splits)
+    mapped = config.preprocessor.participant_map is not ParticipantMap.none
+    participants = participant_channels(config.data, named) if mapped else {}
+    channels: Channels = participants if mapped else config.preprocessor.num_channels
     parts = [
         open_split(
             config.data,
             split,
-            num_channels=config.preprocessor.num_channels,
+            num_channels=channels,
             encoder_frames=shortest,
             normalisation=config.preprocessor.normalisation,
             aligned=aligned,
@@ -115,18 +128,18 @@ def open_splits(config: TrainConfig) -> Splits:
     unaligned = frozenset(e.key for e in train.entries if not is_aligned(e.record, shortest(e.frames)))
     check_order(train.source, train.entries)
     if train.source.index("val", train.sessions).is_empty:
-        return Splits(train, None, unaligned, tuple(doubtful(train.source, train.entries)))
+        return Splits(train, None, unaligned, tuple(doubtful(train.source, train.entries)), participants)
     val = open_split(
         config.data,
         "val",
-        num_channels=config.preprocessor.num_channels,
+        num_channels=channels,
         encoder_frames=lambda frames: encoder_frames(config, frames),
         normalisation=config.preprocessor.normalisation,
         aligned=False,
     )
     others = [entry for entry in train.entries if entry.key.split != "val"]
     doubts = [*doubtful(train.source, train.entries), *doubtful(val.source, val.entries, others)]
-    return Splits(train, val, unaligned, tuple(dict.fromkeys([*doubts, *_trained_val(train, val)])))
+    return Splits(train, val, unaligned, tuple(dict.fromkeys([*doubts, *_trained_val(train, val)])), participants)
 
 
 def _trained_val(train: TrialDataset, val: TrialDataset) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """What a network makes of labelled trials: errors by head and session, blank mass, and what terms measure besides."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -12,10 +13,18 @@ from mode_ssm.index import Reason
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.searches import references
 from mode_ssm.scoring import ErrorRate, edit_counts, total
+from mode_ssm.t15.sessions import participant_of
 from mode_ssm.training.devices import any_process, sum_over_processes
 from mode_ssm.training.terms import GreedyPath, Term
 
 BySession = dict[str, ErrorRate]
+
+
+class Participant(NamedTuple):
+    """Of one who was recorded."""
+
+    rate: float
+    trials: int
 
 
 class Validation(NamedTuple):
@@ -26,6 +35,7 @@ class Validation(NamedTuple):
     numbers: dict[str, float]  # what the terms measured besides, by key of metrics.jsonl
     trials: int  # all labelled ones, those that could not be decoded included
     left_out: dict[str, int] = {}  # trials that could not be decoded, or have no labels, by reason  # noqa: RUF012
+    trials_of: Mapping[str, int] = MappingProxyType({})  # labelled ones, by session
 
     @property
     def totals(self) -> dict[str, ErrorRate]:
@@ -35,6 +45,18 @@ class Validation(NamedTuple):
     @property
     def rates(self) -> dict[str, float]:
         return {head: errors.rate for head, errors in self.totals.items()}
+
+    def by_participant(self, head: str) -> dict[str, Participant]:
+        """Of a head; none where there is one participant."""
+        found: dict[str, list[str]] = {}
+        for session in self.errors[head]:
+            found.setdefault(participant_of(session), []).append(session)
+        if len(found) < 2:
+            return {}
+        return {
+            who: Participant(total(self.errors[head][s] for s in own).rate, sum(self.trials_of.get(s, 0) for s in own))
+            for who, own in sorted(found.items())
+        }
 
     def record(self, terms: Sequence[Term]) -> dict[str, Any]:
         """For metrics.jsonl; null for a head that was not asked for, or without a trial.
@@ -48,6 +70,11 @@ class Validation(NamedTuple):
         return (
             {f"per_{head}": rates.get(head) for head in heads}
             | {f"per_{head}_by_session": of_head for head, of_head in by_session.items()}
+            | {
+                f"per_{head}_by_participant": {who: one.rate for who, one in found.items()}
+                for head in self.errors
+                if (found := self.by_participant(head))
+            }
             | {f"blank_{head}": self.blank.get(head) for head in heads}
             | {measured.key: self.numbers.get(measured.key) for term in terms for measured in term.validation_measured}
             | {"trials": self.trials, "labels": labels, "left_out": self.left_out}
@@ -60,6 +87,7 @@ class _Tally:
     def __init__(self, heads: Sequence[Term], sessions: Sequence[str]) -> None:
         self.heads, self.sessions = [head.name for head in heads], sessions
         self.counts = torch.zeros(len(heads), len(sessions), 4, dtype=torch.int64)
+        self.trials_of = torch.zeros(len(sessions), dtype=torch.int64)  # scored
         self.trials = torch.zeros(2, dtype=torch.int64)  # scored, and decoded
         self.left_out = torch.zeros(len(Reason), dtype=torch.int64)
         self.blanks = torch.zeros(len(heads), 2, dtype=torch.float64)  # sum and number of probabilities
@@ -82,12 +110,14 @@ class _Tally:
 
     def _count(self, row: int, session: str, errors: ErrorRate) -> None:
         numbers = (errors.substitutions, errors.deletions, errors.insertions, errors.reference_length)
-        self.counts[row, self.sessions.index(session)] += torch.tensor(numbers)
+        place = self.sessions.index(session)
+        self.counts[row, place] += torch.tensor(numbers)
+        self.trials_of[place] += row == 0
 
     def sum_over_processes(self, fabric: Fabric) -> None:
-        tensors = (self.counts, self.blanks, self.trials, self.left_out)
-        self.counts, self.blanks, self.trials, self.left_out = (tensor.to(fabric.device) for tensor in tensors)
-        sum_over_processes(fabric, [self.counts, self.trials, self.left_out])
+        tensors = (self.counts, self.blanks, self.trials, self.left_out, self.trials_of)
+        self.counts, self.blanks, self.trials, self.left_out, self.trials_of = (t.to(fabric.device) for t in tensors)
+        sum_over_processes(fabric, [self.counts, self.trials, self.left_out, self.trials_of])
         sum_over_processes(fabric, [self.blanks])
 
     def errors(self) -> dict[str, BySession]:
@@ -147,4 +177,5 @@ def validate(
         return None
     measured = {key: value for of_head in numbers.values() for key, value in of_head.items()}
     by_reason = {reason.value: n for reason, n in zip(Reason, tally.left_out.tolist(), strict=True) if n}
-    return Validation(tally.errors(), tally.blank(), measured, int(tally.trials[0]), by_reason)
+    trials_of = dict(zip(sessions, tally.trials_of.tolist(), strict=True))
+    return Validation(tally.errors(), tally.blank(), measured, int(tally.trials[0]), by_reason, trials_of)

@@ -19,7 +19,8 @@ def open_page(port: int, checkpoint: Checkpoint, desk: Desk, *, button: bool) ->
 
 def panels_of_network(checkpoint: Checkpoint) -> list[Panel]:
     """The channels that it reads, by array where they are T15's."""
-    data, count = checkpoint.config.data, checkpoint.config.preprocessor.num_channels
+    data, own = checkpoint.config.data, checkpoint.config.preprocessor.num_channels
+    count = next(iter(checkpoint.participants.values()), own)
     try:
         kept = chosen_channels(data.channels or f"0:{T15_CHANNELS}", T15_CHANNELS)
     except InputError:  # channels that T15 does not have

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mode_ssm.simulation.population import ARRAY_ELECTRODES, ARRAYS, ELECTRODES
+from mode_ssm.simulation.implant import ARRAY_ELECTRODES, ARRAYS, ELECTRODES
 
 _KINDS = ("threshold crossings", "spike-band power")  # T15's features, of all electrodes each
 T15_CHANNELS = len(_KINDS) * ELECTRODES
