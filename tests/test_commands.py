@@ -151,7 +151,7 @@ WRONG = {
     "a path alone and named": (["inspect", "a", "data.data_root=b"], "data.data_root is given twice"),
     "a path alone": (["inspect", "nowhere"], "data.data_root=nowhere does not exist"),
     "unknown command": (["trian"], "invalid choice: 'trian'"),
-    "unknown setting": (["train", "data.root=x"], "did you mean data.data_root?"),
+    "unknown setting": (["train", "data.data_rot=x"], "did you mean data.data_root?"),
     "setting of another choice": (
         ["train", "encoder=gru", "encoder.head_width=32"],
         "encoder.head_width is a setting of encoder=ssm or encoder=transformer; choose that, or leave the setting out.",

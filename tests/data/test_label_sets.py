@@ -87,8 +87,8 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_an_unknown_source_is_one_sentence(open_root: Opener) -> None:
-    with pytest.raises(InputError, match=r"data.source=nwb is no format that is known; choose t15"):
-        open_root(source="nwb")
+    with pytest.raises(InputError, match=r"data.source=wav is no format that is known; choose t15"):
+        open_root(source="wav")
 
 
 def test_trials_without_labels_are_of_use_where_none_are_needed(tmp_path: Path, open_root: Opener) -> None:

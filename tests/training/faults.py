@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from mode_ssm.config import TrainConfig
+from mode_ssm.data.loading import STOPPING
 from mode_ssm.errors import InputError
 from mode_ssm.recognition import checkpoint
 from mode_ssm.training import loop, update
@@ -35,9 +36,15 @@ def in_another_process(target: Callable[..., None], *arguments: Any) -> int | No
     return process.exitcode
 
 
+def _hear_signals() -> None:
+    """Processes that read data have them blocked, and an earlier test's server of such processes starts these too."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    torch.set_num_threads(1)
+
+
 def train_with_accident(config: TrainConfig, phase: str, number: int) -> None:
     """Send signal `number` to this process in the middle of a phase."""
-    torch.set_num_threads(1)
+    _hear_signals()
     module, name, count = PHASES[phase]
     real, calls = getattr(module, name), 0
 
@@ -56,7 +63,7 @@ def train_with_accident(config: TrainConfig, phase: str, number: int) -> None:
 
 def train_with_little_disk(config: TrainConfig, file_size: int, sentence: Path) -> None:
     """No file of this process may grow beyond so many bytes; where the run stops for it, what it says is kept."""
-    torch.set_num_threads(1)
+    _hear_signals()
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     try:
         loop.train(config)

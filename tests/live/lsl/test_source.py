@@ -87,6 +87,26 @@ def test_frames_come_as_they_were_sent_between_markers(amplifier, marks):
     assert counts == {"taken": 5}
 
 
+def test_markers_that_come_long_after_their_frames_part_them_all_the_same(amplifier, marks):
+    source = source_of(amplifier, marks)
+    for number in range(300):
+        amplifier.frame(number - 300, number)
+
+    def mark() -> None:
+        for begin, end in ((20, 120), (150, 280)):
+            marks.mark("begin", amplifier.time(begin - 300) - 0.01)
+            marks.mark("end", amplifier.time(end - 300) - 0.01)
+
+    later = threading.Timer(1.0, mark)
+    later.start()
+    found, counts = until_end(source, 2)
+    later.join()
+    kinds = [Begin, *[Frames] * 100, End, Begin, *[Frames] * 130, End]
+    assert [type(event) for event in found] == kinds
+    assert values_of(found) == [*range(20, 120), *range(150, 280)]
+    assert counts == {"taken": 230}
+
+
 def test_what_is_lost_doubled_or_damaged_is_said_and_nothing_moves_in_time(amplifier):
     source = source_of(amplifier)
     for number in (0, 1, 1, *range(4, 12)):

@@ -17,7 +17,7 @@ from mode_ssm.live.lsl.timestamps import PERIOD, FrameTimes, Sample, TimedFrame
 _RATE = 1 / PERIOD
 _READ_SECONDS = 1.0  # for a sample to come
 _SETTLE_SECONDS = 0.2  # instead, while samples or markers wait for the next sample
-_RECENT = 50  # frames kept while nobody speaks, for a marker that comes after frames of its time
+_RECENT = 500  # frames, 10 s, kept while nobody speaks, for markers that come after frames of their time
 
 
 class _Placed(NamedTuple):
@@ -105,14 +105,26 @@ class LslSource:
             yield from self._given(placed.frame, self._markers.begun)
 
     def _marked(self, time: float) -> Iterator[Event]:
-        """What markers up to a time begin and end, with the frames since then that came before the marker."""
+        """What markers up to a time begin and end, with the frames between them that came before they did."""
+        begun = self._markers.begun
         for marked, event in self._markers.until(time):
+            earlier = self._kept_before(marked)
+            if begun is not None:
+                yield from self._all_given(earlier, begun)
             yield event
-            if isinstance(event, Begin):
-                for placed in self._recent:
-                    if placed.time >= marked:
-                        yield from self._given(placed.frame, event)
-            self._recent.clear()
+            begun = event if isinstance(event, Begin) else None
+        if begun is not None:
+            yield from self._all_given(self._kept_before(float("inf")), begun)
+
+    def _kept_before(self, time: float) -> list[_Placed]:
+        """Frames that are kept no longer."""
+        earlier = [placed for placed in self._recent if placed.time < time]
+        self._recent = deque((placed for placed in self._recent if placed.time >= time), _RECENT)
+        return earlier
+
+    def _all_given(self, several: list[_Placed], begun: Begin) -> Iterator[Event]:
+        for placed in several:
+            yield from self._given(placed.frame, begun)
 
     def _given(self, frame: TimedFrame, begun: Begin) -> Iterator[Event]:
         yield from frame.numbered.notices(begun if begun is self._trial else None)
