@@ -12,13 +12,14 @@ from torch import Tensor
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import DataConfig
 from mode_ssm.data.channels import SomeChannels
+from mode_ssm.data.made_labels import MadeLabels
 from mode_ssm.data.roots import SeveralRoots
 from mode_ssm.errors import InputError
 from mode_ssm.formats.npz import NpzSource
 from mode_ssm.formats.nwb import NwbSource
 from mode_ssm.formats.t12 import T12Source
 from mode_ssm.index import Record, SplitIndex
-from mode_ssm.labels import Labels
+from mode_ssm.labels import Labels, MadeFrom
 from mode_ssm.t15.source import T15Source
 
 SPLITS = ("train", "val", "test")
@@ -72,14 +73,25 @@ def open_source(config: DataConfig) -> Source:
         raise InputError(f"data.num_workers is {config.num_workers}; set it to 0 (read in this process) or more.")
     if config.source not in SOURCES:
         raise InputError(f"data.source={config.source} is no format that is known; choose {' or '.join(SOURCES)}.")
-    for name, formats in READ_BY.items():
-        if config.source not in formats and getattr(config, name) is not None:
-            read = " or ".join(formats)
-            raise InputError(f"data.{name} is set and data.source={config.source} does not read it; {read} does.")
+    for name in READ_BY:
+        if name != "dictionary":  # a rule of labels may read it, too
+            _check_read(config, name)
     if config.roots is not None:
         if len({*config.roots}) < len(config.roots):
             raise InputError(f"{config.words} names a root twice; name each once.")
         each = {root: replace(config, data_root=root, roots=None) for root in config.roots}
         return SeveralRoots({root: open_source(one) for root, one in each.items()})
     source: Source = SOURCES[config.source](config)
+    if source.labels.made_from is not MadeFrom.dictionary:
+        _check_read(config, "dictionary")
+    if source.labels.has_rule:
+        source = MadeLabels(source, config.dictionary)
     return source if config.channels is None else SomeChannels(source, config.channels)
+
+
+def _check_read(config: DataConfig, name: str) -> None:
+    """Raises: InputError, where a setting is set and the format does not read it."""
+    formats = READ_BY[name]
+    if config.source not in formats and getattr(config, name) is not None:
+        read = " or ".join(formats)
+        raise InputError(f"data.{name} is set and data.source={config.source} does not read it; {read} does.")
