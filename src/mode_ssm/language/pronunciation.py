@@ -39,11 +39,13 @@ def pronounce_words(
 ) -> Pronounced:
     """Pronounce each word by the first source that has it, by its parts, or by a guess.
 
-    Labels that spell words, letters and word pieces, need no guess. Parts are those of well-known, and the word before 's or s' where it is a possessive. A guess is learnt from the
-    dictionary where there is a large one; else, and for what that gives no sound, it is by rules.
+    Labels that spell words, letters and word pieces, need no guess. Parts are those of well-known, and the word before
+    's or s' where it is a possessive. A guess is learnt from the dictionary where there is a large one; else, and for
+    what that gives no sound, it is by rules.
 
     Raises:
-        InputError: where a word must be guessed by rules and the labels are not ARPAbet phonemes, or they cannot spell it.
+        InputError: where a word must be guessed by rules and the labels are not ARPAbet phonemes, or where labels that
+            spell cannot spell it.
     """
     if labels.spells:
         words = [*words]
