@@ -127,6 +127,27 @@ def test_several_roots_have_one_rule(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"labels": "{from: pieces, symbols: [_, sentence, '1', '2', '3', '5', '6', '0', '4']}"},
+        {"labels": '{drop: ["|"]}'},
+        {"channels": "0:4"},
+    ],
+)
+def test_a_split_reads_the_trials_of_another_one(settings: dict[str, str], config: DataConfig) -> None:
+    """As is done where two splits are held against each other."""
+    for name, value in settings.items():
+        setattr(config, name, value)
+    channels = 4 if config.channels else 8
+    train, val = (
+        open_split(config, split, num_channels=channels, encoder_frames=patches) for split in ("train", "val")
+    )
+    entry = train.entries[0]
+    features = val.source.read_features(entry.key, entry.record)
+    assert features.equal(train.source.read_features(entry.key, entry.record))
+
+
+@pytest.mark.parametrize(
     "yaml",
     [
         "from: letters",

@@ -23,7 +23,7 @@ _REMEDY = Remedy("Add what it needs to the symbols of the labels", "leave the tr
 
 
 class MadeLabels:
-    """A Source that gives the trials of another one labels by the rule of its set. It reads trials that it has indexed.
+    """A Source that gives the trials of another one labels by the rule of its set.
 
     A trial whose sentence cannot be written in the labels is a problem; one without a sentence has no labels.
 
@@ -66,13 +66,22 @@ class MadeLabels:
         return index
 
     def read_labels(self, key: TrialKey, record: Record) -> Tensor | None:
-        own = self._own[key.split, key.session, record.group]
+        own = self._own_record(key, record)
         found = self._source.read_labels(key, own)  # it sees, too, that the trial is as it was
         ids = self._made(own.sentence, None if found is None else found.tolist())
         return None if ids is None else torch.tensor(ids)
 
     def read_features(self, key: TrialKey, record: Record) -> Tensor:
-        return self._source.read_features(key, self._own[key.split, key.session, record.group])
+        return self._source.read_features(key, self._own_record(key, record))
+
+    def _own_record(self, key: TrialKey, record: Record) -> Record:
+        """Raises: MalformedError, where there is no such trial any more."""
+        place = key.split, key.session, record.group
+        if place not in self._own:
+            self.index(key.split, [key.session])
+        if place not in self._own:
+            raise MalformedError("has changed since it was indexed", "Start the run again.")
+        return self._own[place]
 
     def _counted(self, key: TrialKey, record: Record) -> Record:
         """Raises: MalformedError."""
