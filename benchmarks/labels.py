@@ -78,8 +78,8 @@ def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> st
         "# AN4 by phonemes and by letters",
         "",
         f"Val, {one['trials']} utterances{said}, decoded with the best checkpoint; error rates in %, by CTC / RNN-T.",
-        f"One seed ({options.seed}): differences of a few points may be chance. `experiment=an4` for {first} epochs of CTC "
-        f"and {second} of both losses, the same updates for every set.",
+        f"One seed ({options.seed}): differences of a few points may be chance. `experiment=an4` for {first} epochs of "
+        f"CTC and {second} of both losses, the same updates for every set.",
         f"`{command}`",
         "",
         f"| {' | '.join(columns)} |",

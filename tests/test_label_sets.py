@@ -137,6 +137,9 @@ def test_a_rule_goes_with_the_checkpoint_to_other_recordings(spelling, tmp_path)
     write_session(tmp_path / "new", "an4.2026.01.31", "val", [FakeTrial(features, (77,), "Hi you")])
     (row,) = written(spelling, tmp_path / "new", "ctc")
     assert row["phonemes"] == "h i | y o u |"
+    said = mode_ssm.load(spelling).transcribe(features, session="an4.1991.01.10")
+    assert said.words is not None
+    assert "".join(said.words) == "".join(said.phonemes).replace("|", "")
     assert "letter error rate" in Path(spelling, "card.md").read_text(encoding="utf-8")
     run_command("report", str(spelling), f"out={tmp_path / 'page.html'}")
     assert "Letter error rate" in (tmp_path / "page.html").read_text(encoding="utf-8")
