@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 import mode_ssm
+from mode_ssm.batch import TrialKey
 from mode_ssm.cli import main
-from tests.tonal import CHANNELS, write_tonal
+from mode_ssm.config import DataConfig
+from mode_ssm.data import open_source
+from tests.tonal import CHANNELS, LABELS, write_tonal
 
 SETTINGS = f"""
 data.source=npz preprocessor.num_channels={CHANNELS} preprocessor.patch_frames=4 preprocessor.stride_frames=2
@@ -27,6 +30,25 @@ def run_command(*words: str) -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = write_tonal(tmp_path_factory.mktemp("tonal") / "data")
     return root, mode_ssm.train([*SETTINGS, f"data.data_root={root}", f"output_dir={root.parent / 'run'}"])
+
+
+def test_a_lexicon_makes_the_labels_of_the_files_from_their_sentences(tmp_path: Path) -> None:
+    root = write_tonal(tmp_path / "data", train=5, val=1)
+    said = tmp_path / "said.yaml"
+    said.write_text(LABELS + "from: dictionary\n", encoding="utf-8")
+    own = open_source(DataConfig(data_root=str(root), source="npz"))
+    made = open_source(
+        DataConfig(data_root=str(root), source="npz", labels=str(said), dictionary=str(root / "lexicon.txt"))
+    )
+    assert made.labels == own.labels
+    (session,) = own.sessions
+    indexed = own.index("train", own.sessions)
+    assert made.index("train", own.sessions) == indexed
+    for record in indexed.records[session]:
+        key = TrialKey(session, "train", record.group, record.block, record.number)
+        labels = made.read_labels(key, record)
+        assert labels is not None
+        assert labels.tolist() == own.read_labels(key, record).tolist()  # type: ignore[union-attr]
 
 
 def test_initials_finals_and_tones_are_told_apart(
