@@ -13,7 +13,7 @@ from mode_ssm.commands.corpora import Corpora
 from mode_ssm.commands.rate_table import grouped, kinds_of, print_rates, rate_of, rate_row, rate_rows, rates_by
 from mode_ssm.data import denominator
 from mode_ssm.files import replace_texts
-from mode_ssm.labels import Labels
+from mode_ssm.labels import T15, Labels
 from mode_ssm.language.confidence import Confidence
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.search import Found
@@ -70,7 +70,11 @@ def oracle_errors_of(found: Found) -> ErrorRate:
 
 
 def summarise(
-    results: Sequence[Found], seen_hashes: Iterable[int], corpora: Corpora | None, lexicon: Iterable[str], unit: str
+    results: Sequence[Found],
+    seen_hashes: Iterable[int],
+    corpora: Corpora | None,
+    lexicon: Iterable[str],
+    unit: str = T15.unit,
 ) -> dict[str, Any]:
     """Rates as fractions, pooled over the labelled trials; without any, only their number.
 
