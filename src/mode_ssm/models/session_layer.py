@@ -1,9 +1,29 @@
 """The input transform of each recording session: electrodes drift and die, so each day gets its own correction."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from mode_ssm.config import SessionLayer
+
+
+class SessionMap(NamedTuple):
+    """The map of one session, or the mean of all, as SessionTransform has it; None where its kind has no such part."""
+
+    bias: Tensor  # (C,)
+    gain: Tensor | None  # (C,), 1 where nothing changes
+    matrix: Tensor | None  # (C, C)
+    down: Tensor | None  # (C, R)
+    up: Tensor | None  # (R, C)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Transform (..., C) features."""
+        if self.matrix is not None:
+            return x + x @ self.matrix + self.bias
+        assert self.gain is not None, "a map has a matrix or a gain"
+        out = torch.addcmul(self.bias, x, self.gain)
+        return out if self.down is None or self.up is None else out + (x @ self.down) @ self.up
 
 
 class SessionTransform(nn.Module):
@@ -43,7 +63,7 @@ class SessionTransform(nn.Module):
         if not new_sessions:
             return self._known(features, session_index)
         out = self._known(features, session_index.clamp(min=0))
-        mean = self._mean(features).to(out.dtype)
+        mean = self.mean_map()(features).to(out.dtype)
         return torch.where(session_index[:, None, None] < 0, mean, out)
 
     def _known(self, x: Tensor, index: Tensor) -> Tensor:
@@ -57,12 +77,22 @@ class SessionTransform(nn.Module):
             out = out + torch.bmm(low, up) if rounded else torch.baddbmm(out, low, up)
         return out
 
-    def _mean(self, x: Tensor) -> Tensor:
-        bias = self.bias.detach().mean(0)
-        if self.kind is SessionLayer.full:
-            return x + x @ self.matrix.detach().mean(0) + bias
-        out = torch.addcmul(bias, x, 1 + self.gain.detach().mean(0))
-        if self.kind is SessionLayer.low_rank:
-            down, up = self.down.detach().transpose(0, 1).flatten(1), self.up.detach().flatten(0, 1)
-            out = out + (x @ down) @ up / len(self.bias)
-        return out
+    def mean_map(self) -> SessionMap:
+        """That of a session that the model has not seen."""
+        parts = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        gain, matrix = parts.get("gain"), parts.get("matrix")
+        down, up = parts.get("down"), parts.get("up")
+        return SessionMap(
+            parts["bias"].mean(0),
+            None if gain is None else 1 + gain.mean(0),
+            None if matrix is None else matrix.mean(0),
+            None if down is None else down.transpose(0, 1).flatten(1),
+            None if up is None else up.flatten(0, 1) / len(up),
+        )
+
+    def map_of(self, session: int) -> SessionMap:
+        """That of one session."""
+        parts = {name: parameter.detach()[session] for name, parameter in self.named_parameters()}
+        gain = parts.get("gain")
+        rest = (parts.get(name) for name in ("matrix", "down", "up"))
+        return SessionMap(parts["bias"], None if gain is None else 1 + gain, *rest)
