@@ -13,7 +13,7 @@ BLOCK = 32  # rows and columns, of which the product wants whole ones
 class Int8Linear(nn.Module):
     """A linear layer whose weights are 8-bit whole numbers times a scale for each row, for inference on a CPU.
 
-    The scale is a bfloat16, the nearest to that with which the largest weight of the row becomes 127: no weight moves by
+    The scale is the bfloat16 nearest to that with which the largest weight of the row becomes 127: no weight moves by
     more than half of it. Products are of bfloat16 inputs, summed in float32, and rounded to bfloat16.
     """
 

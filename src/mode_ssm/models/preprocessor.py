@@ -99,7 +99,9 @@ class Preprocessor(nn.Module):
         features = features.masked_fill(~mask[..., None], 0.0)
         if self.smoothing is not None:
             features = self.smoothing(features, mask)
-        session = self.session and partial(self.session, session_index=session_index, new_sessions=new_sessions)
+        session = None
+        if self.session is not None:
+            session = partial(self.session, session_index=session_index, new_sessions=new_sessions)
         features = self.correct(features, session, people)
         lengths = count_patches(self.config, frame_lengths)
         if self.patches is None:

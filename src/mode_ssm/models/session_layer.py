@@ -63,7 +63,7 @@ class SessionTransform(nn.Module):
         if not new_sessions:
             return self._known(features, session_index)
         out = self._known(features, session_index.clamp(min=0))
-        mean = self.mean_map()(features).to(out.dtype)
+        mean = self.map_of(-1)(features).to(out.dtype)
         return torch.where(session_index[:, None, None] < 0, mean, out)
 
     def _known(self, x: Tensor, index: Tensor) -> Tensor:
@@ -77,22 +77,14 @@ class SessionTransform(nn.Module):
             out = out + torch.bmm(low, up) if rounded else torch.baddbmm(out, low, up)
         return out
 
-    def mean_map(self) -> SessionMap:
-        """That of a session that the model has not seen."""
-        parts = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        gain, matrix = parts.get("gain"), parts.get("matrix")
-        down, up = parts.get("down"), parts.get("up")
-        return SessionMap(
-            parts["bias"].mean(0),
-            None if gain is None else 1 + gain.mean(0),
-            None if matrix is None else matrix.mean(0),
-            None if down is None else down.transpose(0, 1).flatten(1),
-            None if up is None else up.flatten(0, 1) / len(up),
-        )
-
     def map_of(self, session: int) -> SessionMap:
-        """That of one session."""
-        parts = {name: parameter.detach()[session] for name, parameter in self.named_parameters()}
-        gain = parts.get("gain")
-        rest = (parts.get(name) for name in ("matrix", "down", "up"))
-        return SessionMap(parts["bias"], None if gain is None else 1 + gain, *rest)
+        """That of one session; of one that the model has not seen (-1) the mean of all."""
+        parts = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        low = {name: parts.pop(name) for name in ("down", "up") if name in parts}
+        one = {name: part.mean(0) if session < 0 else part[session] for name, part in parts.items()}
+        if low and session < 0:
+            low = {"down": low["down"].transpose(0, 1).flatten(1), "up": low["up"].flatten(0, 1) / len(low["up"])}
+        elif low:
+            low = {name: part[session] for name, part in low.items()}
+        gain = 1 + one["gain"] if "gain" in one else None
+        return SessionMap(one["bias"], gain, one.get("matrix"), low.get("down"), low.get("up"))

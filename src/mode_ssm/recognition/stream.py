@@ -46,7 +46,7 @@ class EncoderStream:
         device, width = self._device, self._preprocessor.config.num_channels
         maps, session = self._preprocessor.participants, self._preprocessor.session
         self._person, self._channels = person, width if maps is None else maps.channels[person]
-        self._session = session and (session.mean_map() if session_index < 0 else session.map_of(session_index))
+        self._session = None if session is None else session.map_of(session_index)
         self._waiting: list[Tensor] = []  # pieces that complete no patch yet
         self._recent = torch.zeros(0, self._channels, device=device)  # unsmoothed frames that smoothing still looks at
         self._patch = torch.zeros(0, width, device=device)  # corrected frames that the next patches need
