@@ -1,6 +1,6 @@
 """The input transform of each recording session: electrodes drift and die, so each day gets its own correction."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from mode_ssm.config import SessionLayer
 
 
-class SessionMap(NamedTuple):
+@dataclass(frozen=True)
+class SessionMap:
     """The map of one session, or the mean of all, as SessionTransform has it; None where its kind has no such part."""
 
     bias: Tensor  # (C,)
