@@ -1,12 +1,15 @@
 """AN4 from small archives of its form: who is where, what was said, features by hand; its form in ../shared/an4."""
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.config import ConvertConfig, DataConfig
@@ -14,6 +17,8 @@ from mode_ssm.data import open_source
 from mode_ssm.data.conversion import Conversion
 from mode_ssm.errors import InputError
 from mode_ssm.formats.an4 import sessions_of
+from mode_ssm.formats.an4_files import samples_of
+from mode_ssm.index import MalformedError
 from mode_ssm.labels import T15
 from tests.formats.an4_archive import audio, contents, sphere, write_archive, write_folder
 from tests.formats.conftest import read_split, run, said
@@ -172,6 +177,16 @@ def test_what_is_wrong_with_a_sphere_file(tmp_path, header, says):
     files[f"{RAW}.sph"] = sphere(audio(1, 9600), order="01")
     write_archive(tmp_path / "an4_sphere.tar.gz", files)
     assert not read_split(config_of(tmp_path / "an4_sphere.tar.gz"), "train", 13).problems
+
+
+@given(
+    st.sampled_from([b"", b"NIST_1A\n", b"NIST_1A\n   1024\n", sphere(audio(0, 50))[:1060]]), st.binary(max_size=300)
+)
+def test_any_bytes_are_samples_or_malformed(head, rest):
+    for suffix in (".raw", ".sph"):
+        with suppress(MalformedError):
+            samples = samples_of(head + rest, suffix)
+            assert (samples.ndim, samples.dtype) == (1, np.dtype(np.int16))
 
 
 def test_what_is_no_an4(tmp_path):

@@ -148,7 +148,7 @@ def _sphere(content: bytes) -> tuple[bytes, str]:
             raise MalformedError(f"has {name}={printable(found[name], 40)}, needed is {value}", AGAIN)
     order = {"10": ">i2", "01": "<i2"}.get(found.get("sample_byte_format", ""))
     count = found.get("sample_count", "")
-    if order is None or not count.isdecimal():
+    if order is None or not count.isdecimal() or int(count[:12]) > _MOST_BYTES:
         raise MalformedError("has a Sphere header without sample_byte_format 10 or 01, or sample_count", AGAIN)
     samples = content[header : header + 2 * int(count)]
     if len(samples) < 2 * int(count):

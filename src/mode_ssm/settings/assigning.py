@@ -169,7 +169,7 @@ def walk(node: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every setting of a configuration as (dotted key, value), lists by index."""
     if is_dataclass(node):
         for f in fields(node):
-            yield from walk(getattr(node, f.name), f"{prefix}{f.name}.")
+            yield from walk(getattr(node, f.name), f"{prefix}{word_of(f.name)}.")
     elif isinstance(node, list) and node:
         for index, item in enumerate(node):
             yield from walk(item, f"{prefix}{index}.")
