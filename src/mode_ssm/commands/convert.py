@@ -7,6 +7,7 @@ from mode_ssm.commands.inspect import print_problems
 from mode_ssm.config import ConvertConfig
 from mode_ssm.data.conversion import Conversion
 from mode_ssm.data.converted import CONVERTED, Converted, counts
+from mode_ssm.memory import give_back_freed_memory
 
 
 def convert_recordings(config: ConvertConfig) -> None:
@@ -15,6 +16,7 @@ def convert_recordings(config: ConvertConfig) -> None:
     Raises:
         InputError: as Conversion.
     """
+    give_back_freed_memory()
     conversion = Conversion(config)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if not conversion.converted.is_complete:
