@@ -44,8 +44,8 @@ def print_inspection(found: Inspection, console: Console | None = None) -> None:
     for line in _feature_lines(found):
         _say(console, line)
     _say(console, f"Settings that fit: {_settings(found)}\n")
-    _print_problems(console, found.notes, "note", "yellow")
-    _print_problems(console, found.problems, "problem", "red")
+    print_problems(console, found.notes, "note", "yellow")
+    print_problems(console, found.problems, "problem", "red")
     if not found.problems:
         _say(console, "Nothing is wrong.")
 
@@ -140,7 +140,7 @@ def _settings(found: Inspection) -> str:
     return " ".join(words)
 
 
-def _print_problems(console: Console, problems: Sequence[Problem], name: str, style: str) -> None:
+def print_problems(console: Console, problems: Sequence[Problem], name: str, style: str) -> None:
     """Trials of one file with one problem share a line."""
     if not problems:
         return
