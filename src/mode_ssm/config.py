@@ -69,10 +69,10 @@ class DataConfig:
     source: str = setting("t15", "the format of the data root: t15, npz, nwb, t12 or an4")
     nwb_series: str | None = setting(None, "of source=nwb: the series with the features; null = the only one")
     dictionary: str | None = setting(
-        None, "of source=t12: a file in CMU format, which makes phonemes of its sentences", path=True
+        None, "of source=t12, and of labels that are made from it: a file in CMU format", path=True
     )
     labels: str | None = setting(
-        None, "the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15", path=True
+        None, "the set of labels: a YAML file, letters or t15; null = labels.yaml of the root, else t15", path=True
     )
     max_sessions: int | None = setting(None, "the first N of a root in date order; null = all", low=1)
     channels: str | None = setting(None, "of the features: 0:256, [0,5,9:12], or not:0:16, all but those; null = all")

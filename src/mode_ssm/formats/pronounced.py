@@ -36,13 +36,13 @@ class Pronouncing:
     """
 
     def __init__(self, dictionary: Iterable[DictionaryLine], name: str, labels: Labels) -> None:
-        self._labels, self._file = labels, name
+        self._labels, self._file = labels.recorded, name
         self._words: dict[str, list[int]] = {}
         for line in dictionary:
             word = line.word.lower()
             if word not in self._words and line.symbols:
                 try:
-                    self._words[word] = labels.ids(line.symbols)
+                    self._words[word] = self._labels.ids(line.symbols)
                 except InputError as error:
                     raise InputError(f"{line.place}: {error}") from None
 

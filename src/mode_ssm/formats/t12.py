@@ -61,7 +61,10 @@ class T12Source(FilesSource):
         self._pronouncing = None if given is None else Pronouncing(read_dictionary(Path(given)), given, self.labels)
 
     def open(self, path: Path) -> "T12Recording":
-        return T12Recording(path, self._pronouncing)
+        recording = T12Recording(path, self._pronouncing)
+        if self.labels.made_from is not None:  # its sentences are enough
+            recording.notes = []
+        return recording
 
     def unread(self) -> list[Problem]:
         return unread_files(self.root, self._found, _RENAME)

@@ -3,6 +3,7 @@
 What reads a split (HDF5, loaders, a progress bar) is imported when one is read, for a network alone needs none of it.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from mode_ssm.config import DataConfig, Device, WordDecoder, default_data_root
 from mode_ssm.config import Decoder as Head
 from mode_ssm.device import find_device
 from mode_ssm.errors import InputError
+from mode_ssm.labels import MadeFrom
 from mode_ssm.models.model import Encoded, ModeSSM, encoder_frame_ms, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 from mode_ssm.recognition.one_participant import of_participant
@@ -101,13 +103,19 @@ class Recogniser:
         return {session: index for index, session in enumerate(self.checkpoint.sessions)}
 
     def data(self, given: DataConfig) -> DataConfig:
-        """The data settings with what the run knows itself: its root with its labels, its format, and its channels."""
-        own = self.checkpoint.config.data
+        """The data settings with what the run knows itself: its root with its labels, its format, and its channels.
+
+        A rule by which its labels are made goes with it to any root.
+        """
+        own, labels = self.checkpoint.config.data, self.checkpoint.labels
         found = given if given.channels is not None else replace(given, channels=own.channels)
         found = replace(found, source=found.source or own.source)
+        if labels.has_rule and found.labels is None:
+            found = replace(found, labels=json.dumps(labels.as_dict()))
+        if found.source == own.source or labels.made_from is MadeFrom.dictionary:
+            found = replace(found, dictionary=found.dictionary or own.dictionary)
         if found.source == own.source:
-            dictionary, series = found.dictionary or own.dictionary, found.nwb_series or own.nwb_series
-            found = replace(found, dictionary=dictionary, nwb_series=series)
+            found = replace(found, nwb_series=found.nwb_series or own.nwb_series)
         if given.data_root or given.roots is not None:
             return found
         if not all(Path(root).exists() for root in own.roots or [own.data_root]):
