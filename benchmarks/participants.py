@@ -1,118 +1,190 @@
 """Several simulated people in one network, and a sixth with 200 sentences from it, beside each alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/participants.py DIR [--seeds 3] [--epochs 12] [--lr 0.003]
+    OMP_NUM_THREADS=1 python benchmarks/participants.py WORK [--seeds 0 1 2] [--passes 15] [--longer 45 90]
 
-DIR keeps the data and the runs: what is done there is not done again. Each network trains by CTC alone for as many
-passes over its trials: five together, each of the five alone, the sixth from scratch, and the sixth from the five's
-network, by all weights, with a slow body and with a frozen one. Phoneme error rates are those of the best epoch on val.
+A seed is that of the people, of what they say and of the training: `preset=demo` of `mode-ssm simulate`, but with the
+noise, the tuning and the dead electrodes of `preset=t15`, and with 32 val trials a day. Each network trains by CTC
+alone. Scored is the last checkpoint on val, so that no trial that is scored has chosen it; the rate of the schedule
+falls to its end. Writes the table and, beside it, .json with the settings, the seed and the revision of every run.
+
+WORK keeps the data and the runs: what is done there is not done again, so that seeds can run one by one.
 """
 
 import argparse
 import json
 import shutil
+import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any, NamedTuple
 
-import h5py
+import numpy as np
+from starting import start
 
 from mode_ssm.commands.evaluate import evaluate
-from mode_ssm.config import EvaluateConfig, SimulateConfig, TrainConfig
+from mode_ssm.config import DataConfig, EvaluateConfig, SimulateConfig, TrainConfig
+from mode_ssm.data.opening import list_trials
+from mode_ssm.data.source import open_source
+from mode_ssm.files import replace_text
 from mode_ssm.settings import read_settings
 from mode_ssm.simulation import simulate
+from mode_ssm.simulation.presets import PRESETS
 from mode_ssm.training.loop import train
 
-NETWORK = """preprocessor.participant_map=linear preprocessor.num_channels=64 preprocessor.session_layer=affine
-encoder.width=96 encoder.layers=3 encoder.dropout=0.1 encoder.state_size=32 encoder.head_width=32 joiner=none
-augmentation.time_masks=4 training.batch_size=16 training.accelerator=cpu
-training.schedule.warmup_updates=20 training.log_every_updates=1000""".split()
-FEW = 200  # sentences of the sixth
-NEW = {
-    "scratch": [],
-    "all weights": ["init"],
-    "slow body": ["init", "training.body_lr_factor=0.3"],
-    "frozen body": ["init", "training.learn=[participant,session]"],
-}
+RESULT = Path(__file__).with_name("results") / "participants.md"
+PRESET = "demo with t15's electrodes"
+VAL_TRIALS = 32  # a day
+PEOPLE = 5
+FEW = 200  # train sentences of the one who comes later
+NETWORK = """data.source=npz preprocessor.participant_map=linear preprocessor.num_channels=64
+preprocessor.session_layer=affine encoder.width=96 encoder.layers=3 encoder.dropout=0.1 encoder.state_size=32
+encoder.head_width=32 joiner=none augmentation.time_masks=4 training.batch_size=16 training.accelerator=cpu
+training.schedule.warmup_updates=20 training.optimizer.lr=0.003 training.log_every_updates=1000""".split()
 
 
-def write_data(folder: Path) -> list[Path]:
+class Arm(NamedTuple):
+    """A network of the sixth."""
+
+    name: str
+    transferred: bool
+    words: tuple[str, ...] = ()
+
+
+SCRATCH = Arm("from scratch", False)
+TRANSFERS = (
+    Arm("from the five's, all weights", True),
+    Arm("from the five's, body_lr_factor=0.3", True, ("training.body_lr_factor=0.3",)),
+)
+
+
+class Trained(NamedTuple):
+    """One run, and its error rates."""
+
+    network: str
+    whom: str
+    passes: int
+    seed: int
+    per: float  # per cent
+    trials: int  # val
+    cpu_s: float
+    settings: list[str]
+    revision: str
+
+
+def people(folder: Path, seed: int) -> list[Path]:
     """Six roots, the last with FEW train trials."""
-    simulate(SimulateConfig(str(folder / "people"), "demo", seed=5, participants=6, workers=1))
-    roots = [folder / "people" / f"p{number}" for number in range(1, 7)]
-    few = folder / "few" / "p6"
-    if not few.exists():
-        shutil.copytree(roots[5], few.with_name("writing"))
-        left = FEW
-        for path in sorted(few.with_name("writing").glob("*/data_train.hdf5")):
-            with h5py.File(path, "a") as file:
-                for place, name in enumerate(sorted(file)):
-                    if place >= left:
-                        del file[name]
-                left -= len(file)
-        few.with_name("writing").rename(few)
-    return [*roots[:5], few]
+    demo = PRESETS["demo"]
+    days = tuple(replace(day, val=VAL_TRIALS) for day in demo.sessions)
+    PRESETS[PRESET] = replace(demo, sessions=days, electrodes=PRESETS["t15"].electrodes)
+    simulate(SimulateConfig(str(folder / "simulated"), PRESET, seed=seed, participants=PEOPLE + 1, workers=1))
+    roots = []
+    for number in range(1, PEOPLE + 2):
+        roots.append(folder / f"p{number}")
+        if not roots[-1].exists():
+            keep(folder / "simulated" / f"p{number}", roots[-1], None if number <= PEOPLE else FEW)
+    return roots
 
 
-def run(place: Path, roots: Sequence[Path], seed: int, words: Sequence[str]) -> dict[str, object]:
-    """Train and evaluate; the summary with what the training took."""
-    result = place / "result.json"
-    if not result.exists():
+def keep(root: Path, out: Path, most: int | None) -> None:
+    """As .npz, which is read faster than HDF5, with at most so many train trials, the first of their days."""
+    source = open_source(DataConfig(data_root=str(root)))
+    writing = out.with_name(f"{out.name}.writing")
+    shutil.rmtree(writing, ignore_errors=True)
+    for split in ("train", "val"):
+        _, entries, _ = list_trials(source, str(root), split)
+        kept = entries[:most] if split == "train" else entries
+        for session in source.sessions:
+            own = [entry for entry in kept if entry.key.session == session]
+            features = [source.read_features(entry.key, entry.record).numpy() for entry in own]
+            labels = [np.asarray(source.read_labels(entry.key, entry.record)) for entry in own]
+            (writing / session).mkdir(parents=True, exist_ok=True)
+            np.savez(
+                writing / session / f"{split}.npz",
+                features=np.concatenate(features),
+                offsets=[*accumulate(map(len, features), initial=0)],
+                labels=np.concatenate(labels),
+                label_offsets=[*accumulate(map(len, labels), initial=0)],
+                sentences=[entry.record.sentence for entry in own],
+                block=[entry.key.block for entry in own],
+                number=[entry.key.number for entry in own],
+            )
+    writing.rename(out)
+
+
+def run(place: Path, network: str, roots: Sequence[Path], passes: int, seed: int, more: Sequence[str]) -> list[Trained]:
+    """Train and evaluate, unless that is done; what was found of each participant."""
+    kept = place / "result.json"
+    if not kept.exists():
         shutil.rmtree(place, ignore_errors=True)
+        stage = f"training.stages=[{{name: ctc, epochs: {passes}, weights: {{ctc: 1.0}}}}]"
         data = f"data.roots=[{','.join(map(str, roots))}]"
+        words = [*NETWORK, stage, data, f"training.seed={seed}", f"output_dir={place}", *more]
         began = time.process_time()
-        train(read_settings(TrainConfig, [*NETWORK, data, f"training.seed={seed}", f"output_dir={place}", *words]))
+        train(read_settings(TrainConfig, words))
         took = time.process_time() - began
-        evaluate(read_settings(EvaluateConfig, [f"checkpoint={place}", f"output_dir={place / 'rates'}"]))
-        found = json.loads((place / "rates" / "evaluation.json").read_text())
-        found["cpu_s"] = took
-        result.write_text(json.dumps(found))
-    loaded: dict[str, object] = json.loads(result.read_text())
-    return loaded
+        last = place / "checkpoints" / "last.safetensors"
+        evaluate(read_settings(EvaluateConfig, [f"checkpoint={last}", f"output_dir={place / 'rates'}"]))
+        rates: dict[str, Any] = json.loads((place / "rates" / "evaluation.json").read_text())
+        each = rates.get("per_by_participant", {roots[0].name: rates["per"]})
+        trials = rates.get("per_by_participant_trials", {roots[0].name: rates["trials"]})
+        shown = [word for word in words if not word.startswith(("data.roots", "output_dir", "init"))]
+        found = [
+            Trained(network, who, passes, seed, 100 * per, trials[who], took, shown, revision())._asdict()
+            for who, per in each.items()
+        ]
+        kept.write_text(json.dumps(found))
+    return [Trained(**one) for one in json.loads(kept.read_text())]
+
+
+def revision() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def runs(work: Path, seed: int, passes: int, longer: Sequence[int]) -> Iterator[list[Trained]]:
+    *five, few = people(work / f"seed{seed}", seed)
+    place = work / f"seed{seed}"
+    together = place / f"together-{passes}"
+    yield run(together, "five together", five, passes, seed, [])
+    for count in (passes, *longer):
+        for arm in (SCRATCH, *TRANSFERS):
+            if arm.transferred and count == max(longer):
+                continue  # the longest is for the one that has no other's weights
+            words = [*arm.words, *([f"init={together}"] if arm.transferred else [])]
+            name = f"sixth-{'-'.join(arm.name.split()).replace(',', '')}-{count}"
+            yield run(place / name, arm.name, [few], count, seed, words)
+    for root in five:
+        yield run(place / f"{root.name}-alone-{passes}", "alone", [root], passes, seed, [])
 
 
 def spread(values: Sequence[float]) -> str:
-    sd = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{mean(values):.1f}{sd}"
-
-
-def table(found: dict[str, list[float]], seconds: dict[str, list[float]]) -> str:
-    lines = ["| network | PER (%) | CPU s |", "|---|---|---|"]
-    lines += [f"| {name} | {spread(rates)} | {mean(seconds[name]):.0f} |" for name, rates in found.items()]
-    return "\n".join(lines)
+    """
+    >>> spread([2.0, 4.0]), spread([2.0])
+    ('3.0 ± 1.4 (2.0, 4.0)', '2.0')
+    """
+    each = f" ± {stdev(values):.1f} ({', '.join(f'{value:.1f}' for value in values)})" if len(values) > 1 else ""
+    return f"{mean(values):.1f}{each}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--passes", type=int, default=15)
+    parser.add_argument("--longer", type=int, nargs="+", default=[45, 90])
+    parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
-    *five, few = write_data(options.folder)
-    stage = f"training.stages=[{{name: ctc, epochs: {options.epochs}, weights: {{ctc: 1.0}}}}]"
-    shared = [stage, f"training.optimizer.lr={options.lr}"]
-    found: dict[str, list[float]] = {}
-    seconds: dict[str, list[float]] = {}
-
-    def keep(name: str, rate: object, took: object) -> None:
-        found.setdefault(name, []).append(100 * float(str(rate)))
-        seconds.setdefault(name, []).append(float(str(took)))
-
-    for seed in range(options.seeds):
-        place = options.folder / f"epochs {options.epochs} lr {options.lr:g} seed {seed}".replace(" ", "_")
-        together = run(place / "together", five, seed, shared)
-        for name, extra in NEW.items():
-            own = [f"init={place / 'together'}" if word == "init" else word for word in extra]
-            result = run(place / f"p6_{name.replace(' ', '_')}", [few], seed, [*shared, *own])
-            keep(f"p6, {FEW} sentences, {name}", result["per"], result["cpu_s"])
-        people: dict[str, float] = together["per_by_participant"]  # type: ignore[assignment]
-        for root in five:
-            alone = run(place / f"{root.name}_alone", [root], seed, shared)
-            keep(f"{root.name} alone", alone["per"], alone["cpu_s"])
-            keep(f"{root.name} of five together", people[root.name], together["cpu_s"])
-        print(table(found, seconds), flush=True)
+    found: list[Trained] = []
+    for seed in options.seeds:
+        for some in runs(options.work, seed, options.passes, options.longer):
+            found += some
+            for one in some:
+                print(one.seed, one.whom, one.network, one.passes, f"{one.per:.1f} {one.cpu_s:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)
