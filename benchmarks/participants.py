@@ -11,7 +11,9 @@ WORK keeps the data and the runs: what is done there is not done again, so that 
 """
 
 import argparse
+import csv
 import json
+import math
 import shutil
 import subprocess
 import time
@@ -29,10 +31,10 @@ from mode_ssm.commands.evaluate import evaluate
 from mode_ssm.config import DataConfig, EvaluateConfig, SimulateConfig, TrainConfig
 from mode_ssm.data.opening import list_trials
 from mode_ssm.data.source import open_source
-from mode_ssm.files import replace_text
 from mode_ssm.settings import read_settings
 from mode_ssm.simulation import simulate
 from mode_ssm.simulation.presets import PRESETS
+from mode_ssm.t15.sessions import participant_of
 from mode_ssm.training.loop import train
 
 RESULT = Path(__file__).with_name("results") / "participants.md"
@@ -54,6 +56,7 @@ class Arm(NamedTuple):
     words: tuple[str, ...] = ()
 
 
+TOGETHER, ALONE = "five together", "alone"
 SCRATCH = Arm("from scratch", False)
 TRANSFERS = (
     Arm("from the five's, all weights", True),
@@ -62,14 +65,16 @@ TRANSFERS = (
 
 
 class Trained(NamedTuple):
-    """One run, and its error rates."""
+    """One person of one run, and their error rates on val in per cent."""
 
     network: str
     whom: str
     passes: int
     seed: int
-    per: float  # per cent
-    trials: int  # val
+    per: float
+    trials: int
+    per_new: float  # of sentences that are in no train trial of the six
+    trials_new: int
     cpu_s: float
     settings: list[str]
     revision: str
@@ -115,29 +120,50 @@ def keep(root: Path, out: Path, most: int | None) -> None:
     writing.rename(out)
 
 
-def run(place: Path, network: str, roots: Sequence[Path], passes: int, seed: int, more: Sequence[str]) -> list[Trained]:
-    """Train and evaluate, unless that is done; what was found of each participant."""
-    kept = place / "result.json"
+def sentences(root: Path) -> set[str]:
+    """Those that are trained on."""
+    found: set[str] = set()
+    for path in root.glob("*/train.npz"):
+        with np.load(path) as file:
+            found |= {str(sentence) for sentence in file["sentences"]}
+    return found
+
+
+def run(place: Path, roots: Sequence[Path], passes: int, seed: int, more: Sequence[str]) -> dict[str, Any]:
+    """Train and evaluate, unless that is done: what it took, with what settings, and from what revision."""
+    kept = place / "run.json"
     if not kept.exists():
         shutil.rmtree(place, ignore_errors=True)
         stage = f"training.stages=[{{name: ctc, epochs: {passes}, weights: {{ctc: 1.0}}}}]"
         data = f"data.roots=[{','.join(map(str, roots))}]"
-        words = [*NETWORK, stage, data, f"training.seed={seed}", f"output_dir={place}", *more]
+        words = [*NETWORK, stage, f"training.seed={seed}", *more]
         began = time.process_time()
-        train(read_settings(TrainConfig, words))
+        train(read_settings(TrainConfig, [*words, data, f"output_dir={place}"]))
         took = time.process_time() - began
         last = place / "checkpoints" / "last.safetensors"
         evaluate(read_settings(EvaluateConfig, [f"checkpoint={last}", f"output_dir={place / 'rates'}"]))
-        rates: dict[str, Any] = json.loads((place / "rates" / "evaluation.json").read_text())
-        each = rates.get("per_by_participant", {roots[0].name: rates["per"]})
-        trials = rates.get("per_by_participant_trials", {roots[0].name: rates["trials"]})
-        shown = [word for word in words if not word.startswith(("data.roots", "output_dir", "init"))]
-        found = [
-            Trained(network, who, passes, seed, 100 * per, trials[who], took, shown, revision())._asdict()
-            for who, per in each.items()
-        ]
-        kept.write_text(json.dumps(found))
-    return [Trained(**one) for one in json.loads(kept.read_text())]
+        shown = [word for word in words if not word.startswith("init=")]
+        kept.write_text(json.dumps({"cpu_s": took, "settings": shown, "revision": revision()}))
+    found: dict[str, Any] = json.loads(kept.read_text())
+    return found
+
+
+def scored(place: Path, known: set[str]) -> dict[str, dict[str, float]]:
+    """Of each person: error rates in per cent and trials, of all and of the sentences that are not known."""
+    with (place / "rates" / "hypotheses.csv").open(encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    found = {}
+    for who in sorted({participant_of(row["session"]) for row in rows}):
+        own = [row for row in rows if participant_of(row["session"]) == who]
+        new = [row for row in own if row["sentence"] not in known]
+        found[who] = {"per": rate(own), "trials": len(own), "per_new": rate(new), "trials_new": len(new)}
+    return found
+
+
+def rate(rows: Sequence[dict[str, str]]) -> float:
+    """Phoneme error rate in per cent."""
+    phonemes = sum(len(row["phonemes"].split()) for row in rows)
+    return 100 * sum(int(row["edits"]) for row in rows) / phonemes if phonemes else math.nan
 
 
 def revision() -> str:
@@ -146,19 +172,25 @@ def revision() -> str:
 
 
 def runs(work: Path, seed: int, passes: int, longer: Sequence[int]) -> Iterator[list[Trained]]:
-    *five, few = people(work / f"seed{seed}", seed)
     place = work / f"seed{seed}"
+    *five, few = people(place, seed)
+    known = {sentence for root in [*five, few] for sentence in sentences(root)}
     together = place / f"together-{passes}"
-    yield run(together, "five together", five, passes, seed, [])
+    planned = [(together, TOGETHER, five, passes, [])]
     for count in (passes, *longer):
         for arm in (SCRATCH, *TRANSFERS):
             if arm.transferred and count == max(longer):
                 continue  # the longest is for the one that has no other's weights
             words = [*arm.words, *([f"init={together}"] if arm.transferred else [])]
             name = f"sixth-{'-'.join(arm.name.split()).replace(',', '')}-{count}"
-            yield run(place / name, arm.name, [few], count, seed, words)
-    for root in five:
-        yield run(place / f"{root.name}-alone-{passes}", "alone", [root], passes, seed, [])
+            planned.append((place / name, arm.name, [few], count, words))
+    planned += [(place / f"{root.name}-alone-{passes}", ALONE, [root], passes, []) for root in five]
+    for folder, network, roots, count, words in planned:
+        took = run(folder, roots, count, seed, words)
+        yield [
+            Trained(network=network, whom=who, passes=count, seed=seed, **rates, **took)  # type: ignore[arg-type]
+            for who, rates in scored(folder, known).items()
+        ]
 
 
 def spread(values: Sequence[float]) -> str:
