@@ -1,6 +1,6 @@
 """Several simulated people in one network, and a sixth with 200 sentences from it, beside each alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/participants.py WORK [--seeds 0 1 2] [--passes 15] [--longer 45 90]
+    OMP_NUM_THREADS=1 python benchmarks/participants.py WORK [--seeds 0 1 2] [--passes 12] [--longer 36 108]
 
 A seed is that of the people, of what they say and of the training: `preset=demo` of `mode-ssm simulate`, but with the
 noise, the tuning and the dead electrodes of `preset=t15`, and with 32 val trials a day. Each network trains by CTC
@@ -42,8 +42,8 @@ PRESET = "demo with t15's electrodes"
 VAL_TRIALS = 32  # a day
 PEOPLE = 5
 FEW = 200  # train sentences of the one who comes later
-NETWORK = """data.source=npz preprocessor.participant_map=linear preprocessor.num_channels=64
-preprocessor.session_layer=affine encoder.width=96 encoder.layers=3 encoder.dropout=0.1 encoder.state_size=32
+NETWORK = """data.source=npz preprocessor.participant_map=linear preprocessor.num_channels=48
+preprocessor.session_layer=affine encoder.width=96 encoder.layers=2 encoder.dropout=0.1 encoder.state_size=16
 encoder.head_width=32 joiner=none augmentation.time_masks=4 training.batch_size=16 training.accelerator=cpu
 training.schedule.warmup_updates=20 training.optimizer.lr=0.003 training.log_every_updates=1000""".split()
 
@@ -81,7 +81,7 @@ class Trained(NamedTuple):
 
 
 def people(folder: Path, seed: int) -> list[Path]:
-    """Six roots, the last with FEW train trials."""
+    """Six folders, each with a root of its train trials and one of its val trials; the last has FEW train trials."""
     demo = PRESETS["demo"]
     days = tuple(replace(day, val=VAL_TRIALS) for day in demo.sessions)
     PRESETS[PRESET] = replace(demo, sessions=days, electrodes=PRESETS["t15"].electrodes)
@@ -95,7 +95,11 @@ def people(folder: Path, seed: int) -> list[Path]:
 
 
 def keep(root: Path, out: Path, most: int | None) -> None:
-    """As .npz, which is read faster than HDF5, with at most so many train trials, the first of their days."""
+    """As .npz, which is read faster than HDF5, in a root for each split: a training has no val trials to choose by.
+
+    Args:
+        most: train trials, the first of their days; None = all.
+    """
     source = open_source(DataConfig(data_root=str(root)))
     writing = out.with_name(f"{out.name}.writing")
     shutil.rmtree(writing, ignore_errors=True)
@@ -106,9 +110,10 @@ def keep(root: Path, out: Path, most: int | None) -> None:
             own = [entry for entry in kept if entry.key.session == session]
             features = [source.read_features(entry.key, entry.record).numpy() for entry in own]
             labels = [np.asarray(source.read_labels(entry.key, entry.record)) for entry in own]
-            (writing / session).mkdir(parents=True, exist_ok=True)
+            place = writing / split / session
+            place.mkdir(parents=True)
             np.savez(
-                writing / session / f"{split}.npz",
+                place / f"{split}.npz",
                 features=np.concatenate(features),
                 offsets=[*accumulate(map(len, features), initial=0)],
                 labels=np.concatenate(labels),
@@ -123,7 +128,7 @@ def keep(root: Path, out: Path, most: int | None) -> None:
 def sentences(root: Path) -> set[str]:
     """Those that are trained on."""
     found: set[str] = set()
-    for path in root.glob("*/train.npz"):
+    for path in root.glob("train/*/train.npz"):
         with np.load(path) as file:
             found |= {str(sentence) for sentence in file["sentences"]}
     return found
@@ -135,13 +140,15 @@ def run(place: Path, roots: Sequence[Path], passes: int, seed: int, more: Sequen
     if not kept.exists():
         shutil.rmtree(place, ignore_errors=True)
         stage = f"training.stages=[{{name: ctc, epochs: {passes}, weights: {{ctc: 1.0}}}}]"
-        data = f"data.roots=[{','.join(map(str, roots))}]"
+        train_on, score_on = (
+            f"data.roots=[{','.join(str(root / split) for root in roots)}]" for split in ("train", "val")
+        )
         words = [*NETWORK, stage, f"training.seed={seed}", *more]
         began = time.process_time()
-        train(read_settings(TrainConfig, [*words, data, f"output_dir={place}"]))
+        train(read_settings(TrainConfig, [*words, train_on, f"output_dir={place}"]))
         took = time.process_time() - began
         last = place / "checkpoints" / "last.safetensors"
-        evaluate(read_settings(EvaluateConfig, [f"checkpoint={last}", f"output_dir={place / 'rates'}"]))
+        evaluate(read_settings(EvaluateConfig, [f"checkpoint={last}", score_on, f"output_dir={place / 'rates'}"]))
         shown = [word for word in words if not word.startswith("init=")]
         kept.write_text(json.dumps({"cpu_s": took, "settings": shown, "revision": revision()}))
     found: dict[str, Any] = json.loads(kept.read_text())
@@ -206,8 +213,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--passes", type=int, default=15)
-    parser.add_argument("--longer", type=int, nargs="+", default=[45, 90])
+    parser.add_argument("--passes", type=int, default=12)
+    parser.add_argument("--longer", type=int, nargs="+", default=[36, 108])
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     found: list[Trained] = []
