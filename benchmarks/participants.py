@@ -21,10 +21,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from participants_table import ALONE, SCRATCH, TOGETHER, TRANSFERS, Trained, write
 from starting import start
 
 from mode_ssm.commands.evaluate import evaluate
@@ -46,38 +46,6 @@ NETWORK = """data.source=npz preprocessor.participant_map=linear preprocessor.nu
 preprocessor.session_layer=affine encoder.width=96 encoder.layers=2 encoder.dropout=0.1 encoder.state_size=16
 encoder.head_width=32 joiner=none augmentation.time_masks=4 training.batch_size=16 training.accelerator=cpu
 training.schedule.warmup_updates=20 training.optimizer.lr=0.003 training.log_every_updates=1000""".split()
-
-
-class Arm(NamedTuple):
-    """A network of the sixth."""
-
-    name: str
-    transferred: bool
-    words: tuple[str, ...] = ()
-
-
-TOGETHER, ALONE = "five together", "alone"
-SCRATCH = Arm("from scratch", False)
-TRANSFERS = (
-    Arm("from the five's, all weights", True),
-    Arm("from the five's, body_lr_factor=0.3", True, ("training.body_lr_factor=0.3",)),
-)
-
-
-class Trained(NamedTuple):
-    """One person of one run, and their error rates on val in per cent."""
-
-    network: str
-    whom: str
-    passes: int
-    seed: int
-    per: float
-    trials: int
-    per_new: float  # of sentences that are in no train trial of the six
-    trials_new: int
-    cpu_s: float
-    settings: list[str]
-    revision: str
 
 
 def people(folder: Path, seed: int) -> list[Path]:
@@ -118,7 +86,7 @@ def keep(root: Path, out: Path, most: int | None) -> None:
                 offsets=[*accumulate(map(len, features), initial=0)],
                 labels=np.concatenate(labels),
                 label_offsets=[*accumulate(map(len, labels), initial=0)],
-                sentences=[entry.record.sentence for entry in own],
+                sentences=[entry.record.sentence or "" for entry in own],
                 block=[entry.key.block for entry in own],
                 number=[entry.key.number for entry in own],
             )
@@ -183,7 +151,7 @@ def runs(work: Path, seed: int, passes: int, longer: Sequence[int]) -> Iterator[
     *five, few = people(place, seed)
     known = {sentence for root in [*five, few] for sentence in sentences(root)}
     together = place / f"together-{passes}"
-    planned = [(together, TOGETHER, five, passes, [])]
+    planned: list[tuple[Path, str, list[Path], int, list[str]]] = [(together, TOGETHER, five, passes, [])]
     for count in (passes, *longer):
         for arm in (SCRATCH, *TRANSFERS):
             if arm.transferred and count == max(longer):
@@ -200,15 +168,6 @@ def runs(work: Path, seed: int, passes: int, longer: Sequence[int]) -> Iterator[
         ]
 
 
-def spread(values: Sequence[float]) -> str:
-    """
-    >>> spread([2.0, 4.0]), spread([2.0])
-    ('3.0 ± 1.4 (2.0, 4.0)', '2.0')
-    """
-    each = f" ± {stdev(values):.1f} ({', '.join(f'{value:.1f}' for value in values)})" if len(values) > 1 else ""
-    return f"{mean(values):.1f}{each}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
@@ -223,6 +182,8 @@ def main() -> None:
             found += some
             for one in some:
                 print(one.seed, one.whom, one.network, one.passes, f"{one.per:.1f} {one.cpu_s:.0f} s", flush=True)
+    command = f"OMP_NUM_THREADS=1 python benchmarks/participants.py WORK --passes {options.passes}"
+    write(found, options.result, f"{command} --longer {' '.join(map(str, options.longer))}")
 
 
 if __name__ == "__main__":

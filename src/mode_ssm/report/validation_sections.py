@@ -90,7 +90,7 @@ def _participants(run: Run, unit: str) -> list[Section]:
 
 
 def _trials_of(validations: Sequence[LogLine]) -> str:
-    counts = next((record[TRIALS] for record in reversed(validations) if record.get(TRIALS)), {})
+    counts: dict[str, int] = next((record[TRIALS] for record in reversed(validations) if record.get(TRIALS)), {})
     each = ", ".join(f"{who} {trials:,}" for who, trials in counts.items())
     return f"Labelled trials of the last validation: {each}." if each else ""
 
