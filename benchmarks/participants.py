@@ -1,13 +1,14 @@
 """Several simulated people in one network, and a sixth with 200 sentences from it, beside each alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/participants.py WORK [--seeds 0 1 2] [--passes 12] [--longer 36 108]
+    OMP_NUM_THREADS=1 python benchmarks/participants.py WORK [--seeds 0 1 2] [--passes 12] [--longer 36] [--longest 108]
 
 A seed is that of the people, of what they say and of the training: `preset=demo` of `mode-ssm simulate`, but with the
 noise, the tuning and the dead electrodes of `preset=t15`, and with 32 val trials a day. Each network trains by CTC
 alone. Scored is the last checkpoint on val, so that no trial that is scored has chosen it; the rate of the schedule
 falls to its end. Writes the table and, beside it, .json with the settings, the seed and the revision of every run.
 
-WORK keeps the data and the runs: what is done there is not done again, so that seeds can run one by one.
+WORK keeps the data and the runs: what is done there is not done again. It may be broken off: runs go on seed by seed
+from what matters most, and the table is of what is there.
 """
 
 import argparse
@@ -21,10 +22,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from participants_table import ALONE, SCRATCH, TOGETHER, TRANSFERS, Trained, write
+from participants_table import ALONE, SCRATCH, TOGETHER, TRANSFERS, Arm, Lengths, Trained, write
 from starting import start
 
 from mode_ssm.commands.evaluate import evaluate
@@ -146,25 +147,43 @@ def revision() -> str:
     return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def runs(work: Path, seed: int, passes: int, longer: Sequence[int]) -> Iterator[list[Trained]]:
+class Planned(NamedTuple):
+    folder: Path
+    network: str
+    roots: list[Path]
+    passes: int
+    words: list[str]
+
+
+def plan(place: Path, lengths: Lengths, roots: Sequence[Path]) -> list[Planned]:
+    """What matters most stands first, for where it is broken off."""
+    *five, few = roots
+    together = place / f"together-{lengths.passes}"
+
+    def sixth(arm: Arm, passes: int) -> Planned:
+        words = [*arm.words, *([f"init={together}"] if arm.transferred else [])]
+        return Planned(place / f"sixth-{arm.folder}-{passes}", arm.name, [few], passes, words)
+
+    main, *others = TRANSFERS
+    short = (lengths.passes, lengths.longer)
+    return [
+        Planned(together, TOGETHER, five, lengths.passes, []),
+        *(sixth(arm, passes) for passes in short for arm in (SCRATCH, main)),
+        *(Planned(place / f"{root.name}-alone-{lengths.passes}", ALONE, [root], lengths.passes, []) for root in five),
+        sixth(SCRATCH, lengths.longest),
+        *(sixth(arm, passes) for arm in others for passes in short),
+    ]
+
+
+def runs(work: Path, seed: int, lengths: Lengths) -> Iterator[list[Trained]]:
     place = work / f"seed{seed}"
-    *five, few = people(place, seed)
-    known = {sentence for root in [*five, few] for sentence in sentences(root)}
-    together = place / f"together-{passes}"
-    planned: list[tuple[Path, str, list[Path], int, list[str]]] = [(together, TOGETHER, five, passes, [])]
-    for count in (passes, *longer):
-        for arm in (SCRATCH, *TRANSFERS):
-            if arm.transferred and count == max(longer):
-                continue  # the longest is for the one that has no other's weights
-            words = [*arm.words, *([f"init={together}"] if arm.transferred else [])]
-            name = f"sixth-{'-'.join(arm.name.split()).replace(',', '')}-{count}"
-            planned.append((place / name, arm.name, [few], count, words))
-    planned += [(place / f"{root.name}-alone-{passes}", ALONE, [root], passes, []) for root in five]
-    for folder, network, roots, count, words in planned:
-        took = run(folder, roots, count, seed, words)
+    roots = people(place, seed)
+    known = {sentence for root in roots for sentence in sentences(root)}
+    for each in plan(place, lengths, roots):
+        took = run(each.folder, each.roots, each.passes, seed, each.words)
         yield [
-            Trained(network=network, whom=who, passes=count, seed=seed, **rates, **took)  # type: ignore[arg-type]
-            for who, rates in scored(folder, known).items()
+            Trained(each.network, who, each.passes, seed, **rates, **took)  # type: ignore[arg-type]
+            for who, rates in scored(each.folder, known).items()
         ]
 
 
@@ -172,18 +191,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--passes", type=int, default=12)
-    parser.add_argument("--longer", type=int, nargs="+", default=[36, 108])
+    parser.add_argument("--passes", type=int, default=12, help="of the five, together and alone, and of the sixth")
+    parser.add_argument("--longer", type=int, default=36, help="of the sixth too")
+    parser.add_argument("--longest", type=int, default=108, help="of the sixth from scratch")
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
+    lengths = Lengths(options.passes, options.longer, options.longest)
     found: list[Trained] = []
-    for seed in options.seeds:
-        for some in runs(options.work, seed, options.passes, options.longer):
-            found += some
-            for one in some:
-                print(one.seed, one.whom, one.network, one.passes, f"{one.per:.1f} {one.cpu_s:.0f} s", flush=True)
-    command = f"OMP_NUM_THREADS=1 python benchmarks/participants.py WORK --passes {options.passes}"
-    write(found, options.result, f"{command} --longer {' '.join(map(str, options.longer))}")
+    for step in zip(*(runs(options.work, seed, lengths) for seed in options.seeds), strict=True):
+        for one in (one for some in step for one in some):
+            found.append(one)
+            print(one.seed, one.whom, one.network, one.passes, f"{one.per:.1f} {one.cpu_s:.0f} s", flush=True)
+        write(found, options.result, lengths)
 
 
 if __name__ == "__main__":

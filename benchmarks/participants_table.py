@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -16,6 +17,21 @@ class Arm(NamedTuple):
     name: str
     transferred: bool
     words: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        return "-".join(re.findall(r"[a-z0-9_.]+", self.name))
+
+
+class Lengths(NamedTuple):
+    """Passes over a network's train trials."""
+
+    passes: int  # of the five, together and alone, and of the sixth
+    longer: int  # of the sixth
+    longest: int  # of the sixth from scratch
+
+    def __str__(self) -> str:
+        return f"--passes {self.passes} --longer {self.longer} --longest {self.longest}"
 
 
 TOGETHER, ALONE = "five together", "alone"
@@ -105,13 +121,15 @@ def five_table(found: Sequence[Trained]) -> list[str]:
     return [*lines, "", f"Together they are not worse than alone in {sum(better)} of {len(better)}."]
 
 
-def write(found: Sequence[Trained], result: Path, command: str) -> None:
+def write(found: Sequence[Trained], result: Path, lengths: Lengths) -> None:
+    if not of(found, network=SCRATCH.name):
+        return
     seeds, counts = sorted({one.seed for one in found}), {one.network: one for one in found}
     new = [of(found, network=SCRATCH.name, seed=seed)[0].trials_new for seed in seeds]
     lines = [
         "# Several simulated people in one network, and a sixth with 200 sentences",
         "",
-        f"    {command}",
+        f"    OMP_NUM_THREADS=1 python benchmarks/participants.py WORK {lengths}",
         "",
         "Simulated features, no recordings: preset=demo with the electrodes of preset=t15. Seeds "
         f"{', '.join(map(str, seeds))}, of people and training alike. Rates are of the last checkpoint, on "
