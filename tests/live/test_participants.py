@@ -140,6 +140,12 @@ def test_the_wrong_or_no_participant_is_a_sentence(people, capsys, words, senten
     assert sentence in run(capsys, "live", *people.words, *words, status=2)
 
 
+def test_a_root_without_them_is_a_sentence(people, capsys):
+    words = [f"data.data_root={people.roots[0]}", f"source=replay:{SESSION}/val"]
+    told = run(capsys, "live", *people.words, *words, status=2)
+    assert "p1 has no session of p2; its 2 are p1.2023.08.11 to p1.2023.08.13. Set data.data_root" in told
+
+
 def test_a_log_of_another_is_a_sentence(people, tmp_path, capsys):
     log = tmp_path / "log.jsonl"
     run(capsys, "live", *people.words, *AGREED, f"source=replay:{SESSION}/val", f"log={log}")

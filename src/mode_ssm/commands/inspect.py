@@ -134,8 +134,11 @@ def _feature_lines(found: Inspection) -> Iterable[str]:
     patches = PreprocessorConfig()
     yield f"Lengths: checked for the default patches of {patches.patch_frames} frames, {patches.stride_frames} apart."
     yield f"Trials by feature channels: {counts or 'none is sound'}."
-    for who, own in sorted(found.participants.items()):
-        yield from _value_lines(found.statistics.get(who), len(own), f" of {who}" * (len(found.participants) > 1))
+    people = found.participants
+    for who, own in sorted(people.items()):
+        yield from _value_lines(found.statistics.get(who), len(own), f" of {who}" if len(people) > 1 else "")
+    if not people:
+        yield from _value_lines(None, 0, "")
 
 
 def _value_lines(values: FeatureStatistics | None, trials: int, whose: str) -> Iterable[str]:

@@ -79,7 +79,10 @@ def list_trials(
         raise InputError(f"split={split} is not a split; choose train, val or test.")
     sessions = sessions_of(source, participant)
     if not sessions:
-        raise InputError(f"{root} has no session of {participant}, but {source.sessions[0]} and such; name their root.")
+        raise InputError(
+            f"{root} has no session of {participant}; its {len(source.sessions)} are {source.sessions[0]} to "
+            f"{source.sessions[-1]}. Set data.data_root or data.roots to recordings of {participant}."
+        )
     index = source.index(split, sessions)
     return index, split_entries(source, index, split), index_problems(source, index, root, split)
 
