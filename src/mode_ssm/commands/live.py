@@ -84,17 +84,22 @@ def _recogniser(config: LiveConfig) -> Recogniser:
         InputError: where it cannot be read, or does not know the participant or whose the recordings are.
     """
     network, (kind, _, rest) = load_recogniser(config.checkpoint, config.device), config.source.partition(":")
-    sessions = {"replay": rest, "redis": config.redis.session, "lsl": config.lsl.session}
+    sessions = {"replay": rest.partition("/")[0], "redis": config.redis.session, "lsl": config.lsl.session}
     return for_participant(network, config.participant, sessions.get(kind))
 
 
 def for_participant(network: Recogniser, participant: str | None, session: str | None) -> Recogniser:
     """
     Raises:
-        InputError: as Recogniser.of.
+        InputError: as Recogniser.of, and where the session is another participant's.
     """
-    if participant is None and session and network.checkpoint.participants:
-        participant = participant_of(session)
+    if session and network.checkpoint.participants:
+        who = participant_of(session)
+        if participant not in (None, who):
+            raise InputError(
+                f"{session} is of {who}, and participant={participant}; give participant={who}, or leave it out."
+            )
+        participant = who
     return network.of(participant)
 
 
