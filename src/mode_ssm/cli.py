@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from mode_ssm import __version__
 from mode_ssm.config import (
     CombineConfig,
+    ConvertConfig,
     DecodeConfig,
     EvaluateConfig,
     InspectConfig,
@@ -57,6 +58,12 @@ COMMANDS = {
         "commands.inspect:inspect",
         "say what a data root holds and what is wrong, or draw it",
         "data.data_root",
+    ),
+    "convert": Command(
+        ConvertConfig,
+        "commands.convert:convert_recordings",
+        "write recordings of another format in the T15 layout",
+        "from",
     ),
     "train": Command(TrainConfig, "training.loop:train", "train a network in stages: CTC alone, then CTC and RNN-T"),
     "evaluate": Command(

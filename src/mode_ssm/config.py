@@ -36,6 +36,17 @@ def required(help: str = "", **facts: Any) -> Any:
     return field(metadata={"facts": Facts(help, **facts)})
 
 
+def same_as(schema: Any, name: str) -> Any:
+    """A dataclass field with the default and the facts of another group's setting."""
+    other = schema.__dataclass_fields__[name]
+    return field(default=other.default, metadata=other.metadata)
+
+
+def word_of(name: str) -> str:
+    """How the setting of a field is written: `from`, a word of Python's own, is the field from_."""
+    return name.removesuffix("_")
+
+
 class BadTrial(StrEnum):
     skip = "skip"
     error = "error"
@@ -55,7 +66,7 @@ class DataConfig:
     roots: list[str] | None = setting(
         None, "instead: several data roots, [DIR,DIR], read as one; null = data_root", path=True, instead_of="data_root"
     )
-    source: str = setting("t15", "the format of the data root: t15, npz, nwb or t12")
+    source: str = setting("t15", "the format of the data root: t15, npz, nwb, t12 or an4")
     nwb_series: str | None = setting(None, "of source=nwb: the series with the features; null = the only one")
     dictionary: str | None = setting(
         None, "of source=t12, and of labels that are made from it: a file in CMU format", path=True
@@ -932,6 +943,20 @@ class SimulateConfig:
     )
     normalised: bool = setting(True, "z-scored over each block, as T15's; false = as they come from the electrodes")
     workers: int | None = setting(None, "null = one per core", unit="processes", low=1)
+
+
+@dataclass
+class ConvertConfig:
+    """`mode-ssm convert`."""
+
+    from_: str = required("NAME:PATH, a format that data.source reads and its data root: npz:DIR, an4:FILE.tar.gz")
+    out: str = required("the data root to write, in the T15 layout", path=True)
+    nwb_series: str | None = same_as(DataConfig, "nwb_series")
+    dictionary: str | None = same_as(DataConfig, "dictionary")
+    labels: str | None = same_as(DataConfig, "labels")
+    max_sessions: int | None = same_as(DataConfig, "max_sessions")
+    channels: str | None = same_as(DataConfig, "channels")
+    on_bad_trial: BadTrial = same_as(DataConfig, "on_bad_trial")
 
 
 CHOICES: dict[str, dict[str, Any]] = {

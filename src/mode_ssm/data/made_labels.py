@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mode_ssm.batch import TrialKey
+from mode_ssm.dictionary import read_dictionary
 from mode_ssm.errors import InputError, printable
 from mode_ssm.formats.pronounced import Pronouncing
 from mode_ssm.index import MalformedError, Problem, Reason, Record, Remedy, SplitIndex, Told
@@ -41,7 +43,7 @@ class MadeLabels:
         if self.labels.made_from is MadeFrom.dictionary:
             if dictionary is None:
                 raise InputError("The labels are made from a dictionary; give data.dictionary=FILE, in CMU format.")
-            self._pronouncing = Pronouncing(dictionary, self.labels)
+            self._pronouncing = Pronouncing(read_dictionary(Path(dictionary)), dictionary, self.labels)
         kept = {symbol: number for number, symbol in enumerate(self.labels.symbols)}
         self._number = [kept.get(symbol) for symbol in self.labels.recorded.symbols]  # by that of the recordings
         self._own: dict[tuple[str, str, str], Record] = {}  # by split, session and trial

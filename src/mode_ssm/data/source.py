@@ -16,6 +16,7 @@ from mode_ssm.data.channels import SomeChannels
 from mode_ssm.data.made_labels import MadeLabels
 from mode_ssm.data.roots import SeveralRoots
 from mode_ssm.errors import InputError
+from mode_ssm.formats.an4 import An4Source
 from mode_ssm.formats.npz import NpzSource
 from mode_ssm.formats.nwb import NwbSource
 from mode_ssm.formats.t12 import T12Source
@@ -58,6 +59,7 @@ SOURCES: dict[str, Callable[[DataConfig], Source]] = {
     "npz": NpzSource,
     "nwb": NwbSource,
     "t12": T12Source,
+    "an4": An4Source,
 }
 READ_BY = {
     "dictionary": ("t12",),

@@ -100,6 +100,14 @@ class FilesSource(ABC):
             MalformedError: where it cannot be read.
         """
 
+    def recording(self, session: str, path: Path) -> Recording:  # noqa: ARG002 - a file is of one session, mostly
+        """What of a file is a session's.
+
+        Raises:
+            MalformedError: where it cannot be read.
+        """
+        return self._recordings.get(path, self.open)
+
     def unread(self) -> list[Problem]:
         """What looks like recordings under the root and is not read."""
         return []
@@ -130,7 +138,7 @@ class FilesSource(ABC):
 
     def read_features(self, key: TrialKey, record: Record) -> Tensor:
         trial = self._trial(key, record)
-        values = self._recordings.get(trial.path, self.open).features(trial.place)
+        values = self.recording(key.session, trial.path).features(trial.place)
         with np.errstate(over="ignore"):  # what overflows is infinite, and told
             return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
 
@@ -150,7 +158,7 @@ class FilesSource(ABC):
         for path in self._files[session].get(split, ()):
             name = path.relative_to(self.root).as_posix()
             try:
-                stamp, recording = _stamp(path), self._recordings.get(path, self.open)
+                stamp, recording = _stamp(path), self.recording(session, path)
             except MalformedError as malformed:
                 part.problems.append(malformed.problem(name, None, split))
                 continue

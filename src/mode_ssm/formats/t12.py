@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from mode_ssm.checks import check_whole
 from mode_ssm.config import DataConfig
+from mode_ssm.dictionary import read_dictionary
 from mode_ssm.errors import InputError
 from mode_ssm.formats.files import FilesSource, Found
 from mode_ssm.formats.mat import AGAIN, matrix, read_mat, row, variable
 from mode_ssm.formats.pronounced import Pronouncing
 from mode_ssm.formats.roots import folder_files, root_files, unread_files
+from mode_ssm.formats.scaling import z_score
 from mode_ssm.index import MalformedError, Problem
 from mode_ssm.labels import labels_of
 from mode_ssm.t15.sessions import SESSION_NAME
@@ -55,7 +57,8 @@ class T12Source(FilesSource):
                 "t12.2022.04.28.mat; set data.data_root to competitionData of Brain-to-Text '24, or the folder above."
             )
         super().__init__(root, self._found, labels_of(root, config.labels), config.max_sessions)
-        self._pronouncing = None if config.dictionary is None else Pronouncing(config.dictionary, self.labels)
+        given = config.dictionary
+        self._pronouncing = None if given is None else Pronouncing(read_dictionary(Path(given)), given, self.labels)
 
     def open(self, path: Path) -> "T12Recording":
         recording = T12Recording(path, self._pronouncing)
@@ -82,7 +85,7 @@ class T12Recording:
         self.notes = [NO_LABELS] if any(texts) and pronouncing is None else []
         crossings, powers = (row(found, name, count) for name in ("tx1", "spikePow"))
         self._features = [_joined(*pair) for pair in zip(crossings, powers, strict=True)]
-        _z_score(self._features, blocks)
+        z_score(self._features, blocks)
         self.trials = [
             self._trial(place, block, texts[place], pronouncing, blocks[:place].count(block))
             for place, block in enumerate(blocks)
@@ -128,14 +131,3 @@ def _joined(crossings: Any, powers: Any) -> NDArray[np.float32] | MalformedError
     except MalformedError as malformed:
         return malformed
     return np.concatenate([part[:, :AREA_6V] for part in both], axis=1, dtype=np.float32, casting="unsafe")
-
-
-def _z_score(features: list[NDArray[np.float32] | MalformedError], blocks: list[int]) -> None:
-    """In place, by block; trials that are wrong say nothing of their block."""
-    for block in {*blocks}:
-        sound = [f for f, b in zip(features, blocks, strict=True) if b == block and isinstance(f, np.ndarray)]
-        if sound:
-            rows = np.concatenate(sound)
-            mean, sd = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64) + 1e-8
-            for trial in sound:
-                trial[:] = (trial - mean) / sd

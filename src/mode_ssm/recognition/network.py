@@ -34,6 +34,7 @@ class Recogniser:
     model: ModeSSM
     checkpoint: Checkpoint
     device: torch.device
+    participant: str | None = None  # whose recordings alone it reads, see `of`
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -90,7 +91,10 @@ class Recogniser:
             InputError: for one whom the network does not know, or where it knows several and none is named.
         """
         alone = of_participant(self.checkpoint, participant)
-        return self if alone is self.checkpoint else _rebuilt(alone, self.device)
+        if alone is self.checkpoint:
+            return self
+        (who,) = alone.participants
+        return replace(_rebuilt(alone, self.device), participant=who)
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -136,6 +140,7 @@ class Recogniser:
             normalisation=config.preprocessor.normalisation,
             labelled=labelled,
             aligned=False,
+            participant=self.participant,
         )
         self.checkpoint.labels.require(dataset.labels, str(self.checkpoint.path), data.place)
         return dataset
