@@ -115,11 +115,11 @@ class Recogniser:
         found = given if given.channels is not None else replace(given, channels=own.channels)
         found = replace(found, source=found.source or own.source)
         if labels.has_rule and found.labels is None:
-            found = replace(found, labels=json.dumps(labels.as_dict()))
-        if found.source == own.source or labels.made_from is MadeFrom.dictionary:
-            found = replace(found, dictionary=found.dictionary or own.dictionary)
+            dictionary = own.dictionary if labels.made_from is MadeFrom.dictionary else None
+            found = replace(found, labels=json.dumps(labels.as_dict()), dictionary=found.dictionary or dictionary)
         if found.source == own.source:
-            found = replace(found, nwb_series=found.nwb_series or own.nwb_series)
+            dictionary, series = found.dictionary or own.dictionary, found.nwb_series or own.nwb_series
+            found = replace(found, dictionary=dictionary, nwb_series=series)
         if given.data_root or given.roots is not None:
             return found
         if not all(Path(root).exists() for root in own.roots or [own.data_root]):
