@@ -70,7 +70,7 @@ def find_words(place: Path, head: str) -> float:
 
 def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
     first, second = options.epochs.split(",")
-    command = " ".join([f"python benchmarks/labels.py --epochs {options.epochs}", *options.settings])
+    command = " ".join([f"python benchmarks/labels.py --data AN4 --epochs {options.epochs}", *options.settings])
     one, some = next(iter(results.values()))["ctc"], results.get("letters", {}).get("ctc", {})
     said = f" of {some['reference_words']} words" if some else ""
     columns = "labels, CPU s, labels in val, error rate, WER of labels joined, WER by a trigram".split(", ")
