@@ -11,10 +11,11 @@ import yaml
 
 from mode_ssm.batch import Trial
 from mode_ssm.config import BadTrial, ConvertConfig, DataConfig
-from mode_ssm.data.converted import Converted, Origin, Stamps, changed_file, stamps_of, utf8
+from mode_ssm.data.converted import Converted, Origin
 from mode_ssm.data.dataset import TrialEntry, bad_trial, read_trial
 from mode_ssm.data.opening import split_entries
 from mode_ssm.data.source import SOURCES, SPLITS, Source, open_source
+from mode_ssm.data.stamps import Stamps, changed_file, stamps_of, utf8
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 from mode_ssm.index import MalformedError, Problem, Remedy
