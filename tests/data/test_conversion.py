@@ -17,7 +17,6 @@ from mode_ssm.errors import InputError
 from tests.data.converting import SESSIONS, WRITERS, config_of, convert, digests, trials, write_npz
 from tests.formats import test_npz
 
-
 ODD = json.dumps({"source": {"format": "", "data_root": "", "settings": {}, "labels": {}, "files": []}, "files": {}})
 
 
