@@ -11,10 +11,11 @@ import yaml
 
 from mode_ssm.batch import Trial
 from mode_ssm.config import BadTrial, ConvertConfig, DataConfig
-from mode_ssm.data.converted import Converted, Origin, Stamps, changed_file, stamps_of, utf8
+from mode_ssm.data.converted import Converted, Origin
 from mode_ssm.data.dataset import TrialEntry, bad_trial, read_trial
 from mode_ssm.data.opening import split_entries
 from mode_ssm.data.source import SOURCES, SPLITS, Source, open_source
+from mode_ssm.data.stamps import Stamps, changed_file, stamps_of, utf8
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
 from mode_ssm.index import MalformedError, Problem, Remedy
@@ -99,8 +100,8 @@ class Conversion:
         if what := changed_file(self.origin.files, self._stamps()):
             raise InputError(f"{self.origin} has changed while it was read ({what}); convert to another folder.")
         if entries or left_out or index.notes:
-            bad = sum(entry.key.group in {problem.trial for problem in left_out} for entry in entries)
-            self.converted.add(file_name(session, split), len(entries) - bad, left_out, index.notes)
+            written = len(entries) + len(index.problems) - len(left_out)
+            self.converted.add(file_name(session, split), written, left_out, index.notes)
 
     def _stop_at(self, left_out: list[Problem]) -> None:
         if left_out and self._data.on_bad_trial is BadTrial.error:

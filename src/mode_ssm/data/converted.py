@@ -2,21 +2,20 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mode_ssm.errors import InputError, printable
+from mode_ssm.data.stamps import Stamps, changed_file, utf8
+from mode_ssm.errors import InputError
 from mode_ssm.files import parse_json, replace_text
 from mode_ssm.index import Problem, Reason
 
 CONVERTED = "converted.json"
 _BESIDE = ".new."  # what the name of a file that is being written begins with
 _ANEW = "set out to another folder, or remove this one and convert again."
-Stamps = dict[str, list[int]]  # of each file its size in bytes and its time of modification in ns
 
 
 @dataclass(frozen=True)
@@ -58,15 +57,15 @@ class Converted:
         self._out, self._origin, self.not_read = out, origin, not_read
         self.parts: dict[str, Part] = {}  # by <session>/data_<split>.hdf5
         kept = _read(out)
-        try:
-            if kept is not None:
-                _check_origin(Origin(**kept["source"]), origin, out)
+        self.is_complete = False
+        if kept is not None:
+            try:
+                before = _origin(**kept["source"])
                 self.parts = {name: _part(**each) for name, each in kept["files"].items()}
-            self.is_complete = kept is not None and kept["complete"] is True and all(map(self.has, self.parts))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{out / CONVERTED} is not as convert writes it; {_ANEW}") from None
+                self.is_complete = kept["complete"] is True and all(map(self.has, self.parts))
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise InputError(f"{out / CONVERTED} is not as convert writes it; {_ANEW}") from None
+            _check_origin(before, origin, out)
 
     @property
     def trials(self) -> int:
@@ -120,47 +119,6 @@ def counts(left_out: Iterable[Problem]) -> dict[str, int]:
     return dict(Counter("whole files" if each.trial is None else str(each.reason) for each in left_out))
 
 
-def stamps_of(root: Path, others: Iterable[Path]) -> Stamps:
-    """Of what a data root holds but hidden files, and of files elsewhere."""
-    found = {path.relative_to(root).as_posix(): path for path in _files_below(root)} or {root.name: root}
-    found |= {str(path): path for path in others}
-    stamps = {}
-    for name, path in sorted(found.items()):
-        try:
-            status = path.stat()
-        except OSError:  # a link to nowhere, or gone: who reads it will tell
-            continue
-        stamps[utf8(name)] = [status.st_size, status.st_mtime_ns]
-    return stamps
-
-
-def utf8(text: str) -> str:
-    """A name of a file that is no text, as text."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def changed_file(before: Stamps, now: Stamps) -> str | None:
-    """What happened to the first file that is not as it was: "a.npz is new"."""
-    for name in sorted({*before, *now}):
-        if before.get(name) != now.get(name):
-            what = "is new" if name not in before else "is gone" if name not in now else "is another one"
-            return f"{printable(name)} {what}"
-    return None
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Through links too, each folder once."""
-    seen = set()
-    for at, folders, names in os.walk(folder, followlinks=True):
-        status = os.stat(at)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(at, name) for name in names if not name.startswith("."))
-
-
 def _read(out: Path) -> Any:
     """The journal; None where the folder is empty or not there."""
     if out.exists() and not out.is_dir():
@@ -177,6 +135,13 @@ def _read(out: Path) -> Any:
         raise InputError(f"{out} cannot be read ({error.strerror}); set out to another folder.") from None
     except ValueError:
         raise InputError(f"{out / CONVERTED} is not as convert writes it; {_ANEW}") from None
+
+
+def _origin(**plain: Any) -> Origin:
+    origin = Origin(**plain)
+    if not all(isinstance(value, dict) for value in (origin.settings, origin.labels, origin.files)):
+        raise TypeError(plain)
+    return origin
 
 
 def _check_origin(before: Origin, now: Origin, out: Path) -> None:
