@@ -55,10 +55,16 @@ class DataConfig:
     roots: list[str] | None = setting(
         None, "instead: several data roots, [DIR,DIR], read as one; null = data_root", path=True, instead_of="data_root"
     )
-    source: str = setting("t15", "the format of the data root: t15, npz, nwb or t12")
-    nwb_series: str | None = setting(None, "of source=nwb: the series with the features; null = the only one")
+    source: str = setting("t15", "the format of the data root: t15, npz, nwb, t12, falcon_h2 or kunz")
+    nwb_series: str | None = setting(
+        None, "of source=nwb: the series with the features, or units; null = the only series, else the units"
+    )
+    sentence_column: str | None = setting(None, "of source=nwb: the column with the sentences; null = sentence")
     dictionary: str | None = setting(
-        None, "of source=t12: a file in CMU format, which makes phonemes of its sentences", path=True
+        None, "of source=t12, npz, nwb or kunz: a file in CMU format, which makes phonemes of sentences", path=True
+    )
+    behaviours: list[str] | None = setting(
+        None, "of source=kunz: those that are read, such as [attempted,mouthed]; null = all"
     )
     labels: str | None = setting(
         None, "the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15", path=True

@@ -14,6 +14,8 @@ from mode_ssm.config import DataConfig
 from mode_ssm.data.channels import SomeChannels
 from mode_ssm.data.roots import SeveralRoots
 from mode_ssm.errors import InputError
+from mode_ssm.formats.falcon_h2 import FalconH2Source
+from mode_ssm.formats.kunz import KunzSource
 from mode_ssm.formats.npz import NpzSource
 from mode_ssm.formats.nwb import NwbSource
 from mode_ssm.formats.t12 import T12Source
@@ -56,10 +58,14 @@ SOURCES: dict[str, Callable[[DataConfig], Source]] = {
     "npz": NpzSource,
     "nwb": NwbSource,
     "t12": T12Source,
+    "falcon_h2": FalconH2Source,
+    "kunz": KunzSource,
 }
 READ_BY = {
-    "dictionary": ("t12",),
+    "dictionary": ("t12", "npz", "nwb", "kunz"),
     "nwb_series": ("nwb",),
+    "sentence_column": ("nwb",),
+    "behaviours": ("kunz",),
 }  # settings that not every format reads, and the formats that do
 
 

@@ -102,12 +102,14 @@ class Recogniser:
 
     def data(self, given: DataConfig) -> DataConfig:
         """The data settings with what the run knows itself: its root with its labels, its format, and its channels."""
+        from mode_ssm.data.source import READ_BY
+
         own = self.checkpoint.config.data
         found = given if given.channels is not None else replace(given, channels=own.channels)
         found = replace(found, source=found.source or own.source)
         if found.source == own.source:
-            dictionary, series = found.dictionary or own.dictionary, found.nwb_series or own.nwb_series
-            found = replace(found, dictionary=dictionary, nwb_series=series)
+            of_format: dict[str, Any] = {name: getattr(own, name) for name in READ_BY if getattr(found, name) is None}
+            found = replace(found, **of_format)
         if given.data_root or given.roots is not None:
             return found
         if not all(Path(root).exists() for root in own.roots or [own.data_root]):
