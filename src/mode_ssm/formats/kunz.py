@@ -142,7 +142,9 @@ def _found(trial: _Trial, words: Labels | None) -> Found:
             labels = np.array(words.ids([trial.word]), dtype=np.int64)
         except InputError as error:
             remedy = Remedy("Give a set of labels that has it: data.labels=FILE.yaml", "leave the trial out")
-            fault = fault or MalformedError(f"has the cue {str(error).partition(';')[0]}", remedy)
+            fault = fault or MalformedError(
+                f"has the cue '{printable(trial.word, 40)}': {str(error).partition(';')[0]}", remedy
+            )
     return Found(trial.split, trial.block, trial.number, shape, labels, trial.word, fault)
 
 

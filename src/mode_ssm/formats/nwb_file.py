@@ -3,6 +3,7 @@
 The functions here and their callers, up to `mode_ssm.t15.scan_process.apart`, give plain arrays and texts.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -43,12 +44,13 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
         MalformedError: where it cannot be read, also within the block.
     """
+    from hdmf.build.errors import BuildError, ConstructError, ContainerConfigurationError
     from pynwb import NWBHDF5IO
 
     try:
-        with NWBHDF5IO(str(path), "r") as io:
+        with warnings.catch_warnings(action="ignore"), NWBHDF5IO(str(path), "r") as io:  # what it misses is told here
             yield io.read()
-    except _BROKEN as error:
+    except (*_BROKEN, BuildError, ConstructError, ContainerConfigurationError) as error:
         reason = printable(str(error) or type(error).__name__)
         raise MalformedError(f"is no NWB file that can be read ({reason})", COPY_AGAIN) from None
 
