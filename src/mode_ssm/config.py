@@ -913,6 +913,14 @@ class InspectConfig:
     )
 
 
+@dataclass(kw_only=True)
+class ExportConfig:
+    """`mode-ssm export`: recordings of any format as NWB, a file a session."""
+
+    out: str = required("a new folder, for <session>.nwb and labels.yaml", path=True)
+    data: DataConfig = field(default_factory=DataConfig)
+
+
 @dataclass
 class SimulateConfig:
     """`mode-ssm simulate`."""

@@ -34,7 +34,7 @@ class Content(NamedTuple):
 def need_pynwb() -> None:
     """Raises: InputError, where pynwb is not installed."""
     if find_spec("pynwb") is None:
-        raise InputError("NWB files are read by pynwb; install it: pip install 'mode-ssm[nwb]'.")
+        raise InputError("NWB files are read and written by pynwb; install it: pip install 'mode-ssm[nwb]'.")
 
 
 @contextmanager
