@@ -4,7 +4,7 @@ import datetime as dt
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,12 @@ from mode_ssm.files import replacing
 from mode_ssm.t15.sessions import participant_of
 
 RATE_HZ = 50.0  # a frame every 20 ms
+_UNKNOWN: dict[str, Any] = {  # of a participant, as the format writes what is not known
+    "age": "P0D/",  # so old or older
+    "sex": "U",
+    "species": "http://purl.obolibrary.org/obo/NCBITaxon_32644",  # unidentified
+    "description": "Age, sex and species do not stand in the recordings that this was made from.",
+}
 _COLUMNS = {
     "split": "train, val or test",
     "block": "number of the block",
@@ -50,7 +56,7 @@ def write_session(path: Path, session: str, values: NDArray[np.float32], trials:
         session_description=f"Trials of {session}, one after another; the time between them is not in the file.",
         identifier=session,
         session_start_time=day,
-        subject=Subject(subject_id=participant_of(session), description="as the session is named"),
+        subject=Subject(subject_id=participant_of(session), **_UNKNOWN),
     )
     what = "Features of all trials, a frame every 20 ms, as they were in the recordings that this was made from."
     file.add_acquisition(
