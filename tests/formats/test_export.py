@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -88,6 +89,26 @@ def test_other_labels_and_sources_come_back(tmp_path):
         ([1, 3], None, (12, 3)),
         ([2], None, (8, 3)),
     ]
+
+
+@pytest.mark.parametrize("sentence", [" Two  spaces. ", "Ünï ☃ 'quotes' \"and\" a\nline", "123", "50 %"])
+def test_sentences_come_back_letter_by_letter(tmp_path, sentence):
+    trials = [FakeTrial(make_trial(n).features, sentence=said) for n, said in enumerate((sentence, "."))]
+    write_session(tmp_path / "root", SESSIONS[0], "train", [FakeTrial(t.features, sentence="x") for t in trials])
+    with h5py.File(tmp_path / "root" / SESSIONS[0] / "data_train.hdf5", "a") as file:
+        for place, trial in enumerate(trials):
+            file[f"trial_{place:04d}"].attrs["sentence_label"] = trial.sentence
+            del file[f"trial_{place:04d}"]["transcription"]
+    run("export", str(tmp_path / "root"), f"out={tmp_path / 'nwb'}")
+    after = everything(tmp_path / "nwb", "nwb")
+    assert everything(tmp_path / "root", "t15") == after
+    assert [value[2] for value in after.values()] == [sentence, "."]
+
+
+def test_a_date_that_is_none_is_told(tmp_path, capsys):
+    write_session(tmp_path / "root", "t15.2023.13.40", "train", [make_trial(0)])
+    run("export", str(tmp_path / "root"), f"out={tmp_path / 'nwb'}", status=2)
+    assert "The session t15.2023.13.40 has a date that is none" in capsys.readouterr().err
 
 
 def test_bad_trials_are_named_counted_and_left_out(tmp_path, capsys):

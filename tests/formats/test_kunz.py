@@ -12,6 +12,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.formats.kunz import WORDS
 from mode_ssm.labels import T15
 from tests.formats.conftest import read_split, run, said
+from tests.small import SMALL
 
 scipy_io = pytest.importorskip("scipy.io")
 
@@ -117,6 +118,19 @@ def test_other_tasks_of_the_set_are_named(tmp_path):
     write(tmp_path, "interleavedVerbalBehaviors")
     (problem,) = open_source(config_of(tmp_path)).index("train", [SESSION]).unread
     assert "interleavedVerbalBehaviors_raw.mat looks like recordings and is not read" in str(problem)
+
+
+def test_a_run_reads_its_own_behaviours_again(tmp_path, capsys):
+    for seed, behaviour in enumerate(("attempted", "mouthed")):
+        write(tmp_path, behaviour, seed=seed, binSize=20)
+    small = [word for word in SMALL if not word.startswith("preprocessor.num_channels")]
+    data = [f"data.data_root={tmp_path}", "data.source=kunz", "data.behaviours=[mouthed]"]
+    run("train", *small, f"preprocessor.num_channels={2 * CHANNELS}", *data, f"output_dir={tmp_path / 'run'}")
+    assert "28 train and 7 val trials of 1 sessions" in capsys.readouterr().out
+    run("evaluate", str(tmp_path / "run"))
+    assert "val, ctc, 7 trials" in " ".join(capsys.readouterr().out.split())
+    run("evaluate", str(tmp_path / "run"), "data.behaviours=[attempted,mouthed]")
+    assert "val, ctc, 14 trials" in " ".join(capsys.readouterr().out.split())
 
 
 EPOCHS = contents()["goTrialEpochs"]

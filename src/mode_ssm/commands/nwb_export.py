@@ -93,9 +93,7 @@ def _write(source: Source, session: str, entries: Sequence[TrialEntry], problems
     for entry in entries:
         start = trials[-1].end if trials else 0
         try:
-            if entry.record.channels != channels:
-                what = f"has {entry.record.channels} feature channels, and most of its session {channels}"
-                raise MalformedError(what, "Bring it in a session of its own.", Reason.channels)
+            _check_writable(entry, channels)
             trial = read_trial(source, entry)
         except MalformedError as malformed:
             problems.tell(bad_trial(source, entry, malformed))
@@ -108,6 +106,15 @@ def _write(source: Source, session: str, entries: Sequence[TrialEntry], problems
     if trials:
         write_session(path, session, values[: trials[-1].end], trials)
     return len(trials)
+
+
+def _check_writable(entry: TrialEntry, channels: int) -> None:
+    """Raises: MalformedError, where a file of the session cannot hold the trial."""
+    if entry.record.channels != channels:
+        what = f"has {entry.record.channels} feature channels, and most of its session {channels}"
+        raise MalformedError(what, "Bring it in a session of its own.", Reason.channels)
+    if "\0" in (entry.sentence or ""):
+        raise MalformedError("has a sentence with a character of code 0, which ends a text", "Write it without.")
 
 
 @contextmanager

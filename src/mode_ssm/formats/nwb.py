@@ -99,14 +99,14 @@ class NwbRecording:
         split = str(columns["split"][place]) if "split" in columns else "train"
         if split not in SPLITS:
             raise MalformedError(f"has split={printable(split, 40)}, needed is train, val or test", AGAIN)
-        sentence = str(columns[self._sentence][place]).strip() if self._sentence in columns else ""
+        sentence = str(columns[self._sentence][place]) if self._sentence in columns else ""
         labels = np.asarray(columns["labels"][place]).reshape(-1) if "labels" in columns else None
         fault = None
         if labels is not None and len(labels) and labels.dtype.kind not in "iu":
             fault = MalformedError(f"has labels of type {labels.dtype}, needed are whole numbers", AGAIN)
         said = None if labels is None or fault or not len(labels) else labels.astype(np.int64)
         shape = (max(end - start, 0), self._content.values.shape[1])
-        return Found(split, block, number, shape, said, sentence or None, fault)
+        return Found(split, block, number, shape, said, sentence if sentence.strip() else None, fault)
 
 
 def read_nwb(path: Path, series: str | None, sentence: str | None) -> Content:

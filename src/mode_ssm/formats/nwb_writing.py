@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mode_ssm.errors import InputError
 from mode_ssm.files import replacing
 from mode_ssm.t15.sessions import participant_of
 
@@ -46,16 +47,16 @@ def write_session(path: Path, session: str, values: NDArray[np.float32], trials:
         values: (frames, channels) of the trials one after another; what was between them is not there.
 
     Raises:
+        InputError: where the session's date is none.
         OSError: where it cannot be written.
     """
     from pynwb import NWBHDF5IO, NWBFile, TimeSeries
     from pynwb.file import Subject
 
-    day = dt.datetime.strptime(session[-len("YYYY.MM.DD") :], "%Y.%m.%d").replace(tzinfo=dt.UTC)
     file = NWBFile(
         session_description=f"Trials of {session}, one after another; the time between them is not in the file.",
         identifier=session,
-        session_start_time=day,
+        session_start_time=_day(session),
         subject=Subject(subject_id=participant_of(session), **_UNKNOWN),
     )
     what = "Features of all trials, a frame every 20 ms, as they were in the recordings that this was made from."
@@ -76,3 +77,10 @@ def write_session(path: Path, session: str, values: NDArray[np.float32], trials:
         )
     with replacing(path) as beside, warnings.catch_warnings(action="ignore"), NWBHDF5IO(str(beside), "w") as io:
         io.write(file)
+
+
+def _day(session: str) -> dt.datetime:
+    try:
+        return dt.datetime.strptime(session[-len("YYYY.MM.DD") :], "%Y.%m.%d").replace(tzinfo=dt.UTC)
+    except ValueError:
+        raise InputError(f"The session {session} has a date that is none; NWB needs one, so rename it.") from None
