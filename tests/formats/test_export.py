@@ -129,6 +129,14 @@ def test_bad_trials_are_named_counted_and_left_out(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_file_that_cannot_be_read_is_counted(tmp_path, capsys):
+    root = write_root(tmp_path / "root")
+    (root / SESSIONS[1] / "data_train.hdf5").write_bytes(b"no recording")
+    run("export", str(root), f"out={tmp_path / 'nwb'}")
+    assert "Written: 8 of 8 trials, 1 of 2 sessions" in (printed := capsys.readouterr().out)
+    assert "; 1 files could not be read" in printed
+
+
 def test_what_is_there_stays(tmp_path, capsys):
     root, out = write_root(tmp_path / "root"), tmp_path / "out"
     out.write_text("mine")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mode_ssm.checks import MAX_FRAMES
 from mode_ssm.config import DataConfig
 from mode_ssm.data import open_source
+from mode_ssm.formats import nwb_file
 from mode_ssm.formats.spikes import bin_edges, count_spikes
 from mode_ssm.index import MalformedError, Reason
 from mode_ssm.labels import T15
@@ -123,7 +124,7 @@ def test_a_file_with_labels_asks_for_no_dictionary(tmp_path):
 @pytest.fixture
 def _short_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     scan_process._scanner(os.getpid())._stop()
-    monkeypatch.setattr(scan_process, "LIMIT_S", 10.0)
+    monkeypatch.setattr(nwb_file, "LIMIT_S", 10.0)
     yield
     scan_process._scanner(os.getpid())._stop()
 

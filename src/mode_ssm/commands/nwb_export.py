@@ -45,7 +45,9 @@ def export_recordings(data: DataConfig, out: Path) -> None:
         if not any(written.values()):
             raise InputError(f"{data.words} has no trial that can be written; the first problem: {problems[0]}")
     trials = f"{sum(written.values())} of {len(entries) + problems.indexed} trials"
-    print(f"Written: {trials}, {sum(map(bool, written.values()))} of {len(written)} sessions, in {out}")
+    files = sum(problem.trial is None for problem in problems)
+    more = f"; {files} files could not be read" if files else ""
+    print(f"Written: {trials}, {sum(map(bool, written.values()))} of {len(written)} sessions, in {out}{more}")
 
 
 class _Problems(list[Problem]):
@@ -126,7 +128,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
     """
     if (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir())):
         raise InputError(f"{out} holds something already; give a new or empty folder as out.")
-    beside = out.with_name(f".new.{out.name}")
+    beside = out.absolute().with_name(f".new.{out.absolute().name}")
     rmtree(beside, ignore_errors=True)
     try:
         beside.mkdir(parents=True)

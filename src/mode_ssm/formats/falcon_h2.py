@@ -23,11 +23,19 @@ from mode_ssm.config import DataConfig
 from mode_ssm.errors import InputError, printable
 from mode_ssm.formats.files import FilesSource, Found
 from mode_ssm.formats.mat import AGAIN
-from mode_ssm.formats.nwb_file import HALF_FRAME, Content, need_pynwb, numeric, opened, trial_columns, trial_times
+from mode_ssm.formats.nwb_file import (
+    HALF_FRAME,
+    Content,
+    need_pynwb,
+    numeric,
+    opened,
+    read_apart,
+    trial_columns,
+    trial_times,
+)
 from mode_ssm.formats.roots import files_below, root_files, unread_files
 from mode_ssm.index import MalformedError, Problem, Remedy, SplitIndex
 from mode_ssm.labels import LABELS_FILE, Labels, labels_of
-from mode_ssm.t15.scan_process import apart
 
 CHARACTERS = Labels(("_", *"abcdefghijklmnopqrstuvwxyz", ">", ",", "'", "~", "?"), boundary=27)
 SPLIT_OF = {"in_calib": "train", "out_calib": "val", "in_eval": "test", "out_eval": "test"}
@@ -102,7 +110,7 @@ class H2Recording:
     """
 
     def __init__(self, path: Path, labels: Labels) -> None:
-        self._content, self._labels = apart(read_h2, path), labels
+        self._content, self._labels = read_apart(read_h2, path), labels
         columns = self._content.columns
         blocks = [check_whole(np.asarray(block)[()], "block_num", AGAIN) for block in columns["block_num"]]
         self.trials = [
@@ -144,28 +152,31 @@ def read_h2(path: Path) -> Content:
         columns, others = trial_columns(file, COLUMNS)
         if missing := {"cue", "block_num"} - {*columns}:
             raise MalformedError(f"has no column {min(missing)} in its trials table", AGAIN)
-        values, times = _series(file, "binned_spikes")
-        mask, _ = _series(file, "eval_mask")
-    values, times, used = numeric(values), np.asarray(times, dtype=np.float64), mask.astype(bool)
-    if not len(values) == len(times) == len(used) or used.ndim != 1:
+        (values, times), (mask, _) = _series(file, "binned_spikes"), _series(file, "eval_mask")
+        used, rows = mask.astype(bool), _rows(times, columns)
+    if not len(numeric(values)) == len(times) == len(used) or used.ndim != 1:
         shapes = f"binned_spikes, timestamps and eval_mask of shapes {values.shape}, {times.shape} and {used.shape}"
         raise MalformedError(f"has {shapes}, needed are as many rows in each", AGAIN)
-    if len(times) > 1 and not np.isclose(step := np.median(np.diff(times)), BIN_S, atol=1e-3):
-        raise MalformedError(f"has a bin every {1000 * step:g} ms, needed are bins of 20 ms", AGAIN)
-    starts, stops = trial_times(columns)
-    rows = np.searchsorted(times, [starts - HALF_FRAME * BIN_S, stops + HALF_FRAME * BIN_S])
-    kept = np.cumsum([0, *used])
     notes = [(f"has columns {', '.join(others)}", f"Read are {', '.join(COLUMNS)}.")] if others else []
     if masked := int((~used).sum()):
         notes.append((f"has {masked} of {len(used)} bins outside its eval_mask", "They are no features of a trial."))
+    kept = np.cumsum([0, *used])  # of the bins before each, those within the mask
     return Content(values[used], [(int(a), int(b)) for a, b in kept[rows].T], columns, notes)
 
 
-def _series(file: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+def _rows(times: NDArray[np.float64], columns: dict[str, list[Any]]) -> NDArray[np.int64]:
+    """(2, trials): the first bin of each, and the one after its last."""
+    if len(times) > 1 and not np.isclose(step := np.median(np.diff(times)), BIN_S, atol=1e-3):
+        raise MalformedError(f"has a bin every {1000 * step:g} ms, needed are bins of 20 ms", AGAIN)
+    starts, stops = trial_times(columns)
+    return np.searchsorted(times, [starts - HALF_FRAME * BIN_S, stops + HALF_FRAME * BIN_S])
+
+
+def _series(file: Any, name: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Its data, and its timestamps."""
     if name not in file.acquisition:
         raise MalformedError(f"has no series {name}", AGAIN)
     series = file.acquisition[name]
     if series.timestamps is None:
         raise MalformedError(f"has a series {name} without timestamps", AGAIN)
-    return np.asarray(series.data[:]), np.asarray(series.timestamps[:])
+    return np.asarray(series.data[:]), np.asarray(series.timestamps[:], dtype=np.float64)

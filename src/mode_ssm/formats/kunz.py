@@ -121,10 +121,8 @@ class KunzRecording:
             self._trials.append(_Trial(cues[place], split, block, counted[block], features))
             counted[block] += 1
         self.trials = [_found(trial, words) for trial in self._trials]
-        still = len(cues) - len(spoken)
-        self.notes = (
-            [(f"has {still} of {len(cues)} trials of doing nothing", "Read are trials of words.")] if still else []
-        )
+        still = f"has {len(cues) - len(spoken)} of {len(cues)} trials of doing nothing"
+        self.notes = [(still, "Read are trials of words.")] if len(spoken) < len(cues) else []
 
     def features(self, place: int) -> NDArray[Any]:
         found = self._trials[place].features
@@ -142,9 +140,8 @@ def _found(trial: _Trial, words: Labels | None) -> Found:
             labels = np.array(words.ids([trial.word]), dtype=np.int64)
         except InputError as error:
             remedy = Remedy("Give a set of labels that has it: data.labels=FILE.yaml", "leave the trial out")
-            fault = fault or MalformedError(
-                f"has the cue '{printable(trial.word, 40)}': {str(error).partition(';')[0]}", remedy
-            )
+            what = f"has the cue '{printable(trial.word, 40)}': {str(error).partition(';')[0]}"
+            fault = fault or MalformedError(what, remedy)
     return Found(trial.split, trial.block, trial.number, shape, labels, trial.word, fault)
 
 
@@ -181,21 +178,19 @@ class _Recorded:
 
     def __init__(self, found: dict[str, NDArray[Any]]) -> None:
         self._crossings, self._power = (matrix(variable(found, name), name) for name in ("binnedTX", "spikePow"))
-        bins, *others = (len(self._crossings), len(self._power))
-        if others != [bins]:
-            raise MalformedError(f"has {bins} rows of binnedTX and {others[0]} of spikePow, needed are as many", AGAIN)
+        bins, powers = len(self._crossings), len(self._power)
+        if bins != powers:
+            raise MalformedError(f"has {bins} rows of binnedTX and {powers} of spikePow, needed are as many", AGAIN)
         self._blocks = np.array([check_whole(b, "blockNum", AGAIN) for b in row(found, "blockNum", bins)], np.int64)
-        (size,) = row(found, "binSize", 1)
+        (size,) = (check_whole(value, "binSize", AGAIN) for value in row(found, "binSize", 1))
         if not 1 <= size <= FRAME_MS or FRAME_MS % size:
-            raise MalformedError(
-                f"has binSize={printable(str(size), 40)}, needed is 20 ms or a whole part of it", AGAIN
-            )
-        self._bins = FRAME_MS // int(size)  # in a frame
+            raise MalformedError(f"has binSize={size}, needed is 20 ms or a whole part of it", AGAIN)
+        self._bins = FRAME_MS // size  # in a frame
         self._scales: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     def trial(self, first: float, last: float) -> tuple[NDArray[np.float32] | MalformedError, int]:
         """The frames of an epoch, and the block that it begins in; bins are counted from 1 on."""
-        if not 1 <= first <= last <= len(self._blocks):
+        if not 1 <= first <= last <= len(self._blocks) or first % 1 or last % 1:
             what = f"has bins {first:g} to {last:g}, needed are some of 1 to {len(self._blocks)}"
             return MalformedError(what, AGAIN), 0
         start, end = int(first) - 1, int(last)

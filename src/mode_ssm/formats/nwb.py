@@ -24,6 +24,7 @@ from mode_ssm.formats.nwb_file import (
     need_pynwb,
     numeric,
     opened,
+    read_apart,
     trial_columns,
     trial_times,
 )
@@ -31,7 +32,6 @@ from mode_ssm.formats.roots import root_files, unread_files
 from mode_ssm.formats.spikes import bin_edges, count_spikes
 from mode_ssm.index import MalformedError, Problem
 from mode_ssm.labels import labels_of
-from mode_ssm.t15.scan_process import apart
 from mode_ssm.t15.sessions import SESSION_NAME
 
 SENTENCE, UNITS = "sentence", "units"
@@ -82,7 +82,7 @@ class NwbRecording:
     """
 
     def __init__(self, path: Path, series: str | None, sentence: str | None) -> None:
-        self._content, self._sentence = apart(read_nwb, path, series, sentence), sentence or SENTENCE
+        self._content, self._sentence = read_apart(read_nwb, path, series, sentence), sentence or SENTENCE
         self.trials = [self._trial(place) for place in range(len(self._content.bounds))]
         self.notes = self._content.notes
 

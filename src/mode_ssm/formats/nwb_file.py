@@ -1,14 +1,11 @@
-"""What every format of NWB files reads of one, by pynwb, in a process apart: damaged bytes can crash the HDF5 library.
-
-The functions here and their callers, up to `mode_ssm.t15.scan_process.apart`, give plain arrays and texts.
-"""
+"""What every format of NWB files reads of one, by pynwb, and apart from this process: damaged bytes can crash HDF5."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVarTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +13,15 @@ from numpy.typing import NDArray
 from mode_ssm.errors import InputError, printable
 from mode_ssm.index import MalformedError, Remedy
 from mode_ssm.t15.files import COPY_AGAIN
+from mode_ssm.t15.scan_process import apart
 
 AGAIN = Remedy("Write the file again (docs/data.md)", "remove it")
+LIMIT_S = 300.0  # of processor time for a file, which is read whole and may be packed
 HALF_FRAME = 0.5  # of a frame, within which a time counts as its start: times are floats
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError)  # h5py's and hdmf's
+
+
+Options = TypeVarTuple("Options")
 
 
 class Content(NamedTuple):
@@ -35,6 +37,15 @@ def need_pynwb() -> None:
     """Raises: InputError, where pynwb is not installed."""
     if find_spec("pynwb") is None:
         raise InputError("NWB files are read and written by pynwb; install it: pip install 'mode-ssm[nwb]'.")
+
+
+def read_apart(read: Callable[[Path, *Options], Content], path: Path, *options: *Options) -> Content:
+    """What a function reads within `opened`, in that process.
+
+    Raises:
+        MalformedError: as the function, and where the file makes the HDF5 library crash, or hang.
+    """
+    return apart(read, path, *options, limit_s=LIMIT_S)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 from mode_ssm.index import MalformedError
 from mode_ssm.labels import Labels
@@ -28,25 +28,27 @@ IDLE_S = 20.0
 _UNCAUGHT = 1  # the exit status after a Python exception
 _TIME_IS_UP = 27  # SIGPROF, which Windows has not
 
-Arguments = ParamSpec("Arguments")
+Arguments = TypeVarTuple("Arguments")
 Answer = TypeVar("Answer")
 
 
 class _Question(NamedTuple):
     read: Callable[..., Any]
     arguments: tuple[Any, ...]
-    options: dict[str, Any]
     limit_s: float
 
 
-def apart(read: Callable[Arguments, Answer], *arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
+def apart(read: Callable[[*Arguments], Answer], *arguments: *Arguments, limit_s: float | None = None) -> Answer:
     """Call a function of a module, which reads a file, apart from this process; what it takes and gives is pickled.
+
+    Args:
+        limit_s: of processor time; None = LIMIT_S.
 
     Raises:
         MalformedError: as the function, and where the file makes the HDF5 library crash, or hang (not noticed on
             Windows).
     """
-    answer = _scanner(os.getpid()).ask(_Question(read, arguments, options, LIMIT_S))
+    answer = _scanner(os.getpid()).ask(_Question(read, arguments, LIMIT_S if limit_s is None else limit_s))
     if isinstance(answer, MalformedError):
         raise answer
     found: Answer = answer
@@ -161,7 +163,7 @@ def serve() -> None:
 
 def _answer(question: _Question) -> Any:
     try:
-        return question.read(*question.arguments, **question.options)
+        return question.read(*question.arguments)
     except MalformedError as malformed:
         return malformed
     except MemoryError:
