@@ -121,7 +121,9 @@ def test_a_cue_with_another_character_is_told_and_labels_may_have_it(tmp_path):
     trials = contents()["trials"]
     trials[1]["cue"] = "no>7~"
     write(tmp_path, trials=trials)
-    (problem,) = open_source(config_of(tmp_path)).index("train", [SESSION]).problems
+    index = open_source(config_of(tmp_path)).index("train", [SESSION])
+    ((problem,), notes) = index.problems, index.notes
+    assert notes == []  # it asks for no dictionary, which could not help
     assert "has the cue 'no>7~': '7' is none of the 31 labels" in str(problem)
     assert "Give a set of labels that has it: data.labels=FILE.yaml" in str(problem)
     assert problem.told.sentence == "no 7."
@@ -136,6 +138,7 @@ ODD = {
     "no cue": ({"leave": "cue"}, "has no column cue in its trials table"),
     "no trials": ({"trials": []}, "has no trials table with start_time"),
     "a short mask": ({"mask": np.ones(9, bool)}, "eval_mask of shapes (271, 192), (271,) and (9,), needed are as many"),
+    "a column as mask": ({"mask": np.ones((271, 1))}, "of shapes (271, 192), (271,) and (271, 1), needed are as many"),
     "one row": ({"spikes": np.zeros(271)}, "has a series of type float64 and shape (271,), needed is (frames,"),
     "bins of 10 ms": ({"times": np.arange(271) * 0.01}, "has a bin every 10 ms, needed are bins of 20 ms"),
     "no bins in a trial": ({"times": 1e6 + np.arange(271) * 0.02}, "has binned_spikes of shape (0, 192), needed is"),

@@ -157,7 +157,7 @@ def test_bytes_that_crash_the_library_are_one_problem_and_others_are_read(tmp_pa
 def test_any_damaged_byte_is_a_problem_or_none(tmp_path):
     path = write(tmp_path, sentence=SENTENCES)
     whole, random = path.read_bytes(), np.random.default_rng(0)
-    for _ in range(25):
+    for _ in range(15):
         damaged = bytearray(whole)
         for place in random.integers(len(whole), size=8):
             damaged[place] = random.integers(256)

@@ -154,7 +154,7 @@ def read_h2(path: Path) -> Content:
             raise MalformedError(f"has no column {min(missing)} in its trials table", AGAIN)
         (values, times), (mask, _) = _series(file, "binned_spikes"), _series(file, "eval_mask")
         used, rows = mask.astype(bool), _rows(times, columns)
-    if not len(numeric(values)) == len(times) == len(used) or used.ndim != 1:
+    if len(numeric(values)) != len(times) or used.shape != times.shape:
         shapes = f"binned_spikes, timestamps and eval_mask of shapes {values.shape}, {times.shape} and {used.shape}"
         raise MalformedError(f"has {shapes}, needed are as many rows in each", AGAIN)
     notes = [(f"has columns {', '.join(others)}", f"Read are {', '.join(COLUMNS)}.")] if others else []

@@ -188,8 +188,9 @@ class FilesSource(ABC):
 
     def _of_labels(self, trials: Sequence[Found]) -> Iterator[tuple[str, str]]:
         """A note, where labels could be made and are not, or a dictionary is given and nothing asks for it."""
-        own = [found.labels is not None and len(found.labels) > 0 for found in trials]
-        if self._pronouncing is None and any(f.sentence and not has for f, has in zip(trials, own, strict=True)):
+        sound = [found for found in trials if found.fault is None]
+        own = [found.labels is not None and len(found.labels) > 0 for found in sound]
+        if self._pronouncing is None and any(f.sentence and not has for f, has in zip(sound, own, strict=True)):
             yield NO_LABELS
         if self._pronouncing is not None and own and all(own):
             yield OWN_LABELS
