@@ -1,118 +1,209 @@
 """Several simulated people in one network, and a sixth with 200 sentences from it, beside each alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/participants.py DIR [--seeds 3] [--epochs 12] [--lr 0.003]
+    OMP_NUM_THREADS=1 python benchmarks/participants.py WORK [--seeds 0 1 2] [--passes 12] [--longer 36] [--longest 108]
 
-DIR keeps the data and the runs: what is done there is not done again. Each network trains by CTC alone for as many
-passes over its trials: five together, each of the five alone, the sixth from scratch, and the sixth from the five's
-network, by all weights, with a slow body and with a frozen one. Phoneme error rates are those of the best epoch on val.
+A seed is that of the people, of what they say and of the training: `preset=demo` of `mode-ssm simulate`, but with the
+noise, the tuning and the dead electrodes of `preset=t15`, and with 32 val trials a day. Each network trains by CTC
+alone. Scored is the last checkpoint on val, so that no trial that is scored has chosen it; the rate of the schedule
+falls to its end. Writes the table and, beside it, .json with the settings, the seed and the revision of every run.
+
+WORK keeps the data and the runs: what is done there is not done again. It may be broken off: runs go on seed by seed
+from what matters most, and the table is of what is there.
 """
 
 import argparse
+import csv
 import json
+import math
 import shutil
+import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
-from statistics import mean, stdev
+from typing import Any, NamedTuple
 
-import h5py
+import numpy as np
+from participants_table import ALONE, SCRATCH, TOGETHER, TRANSFERS, Arm, Lengths, Trained, write
+from starting import start
 
 from mode_ssm.commands.evaluate import evaluate
-from mode_ssm.config import EvaluateConfig, SimulateConfig, TrainConfig
+from mode_ssm.config import DataConfig, EvaluateConfig, SimulateConfig, TrainConfig
+from mode_ssm.data.opening import list_trials
+from mode_ssm.data.source import open_source
 from mode_ssm.settings import read_settings
 from mode_ssm.simulation import simulate
+from mode_ssm.simulation.presets import PRESETS
+from mode_ssm.t15.sessions import participant_of
 from mode_ssm.training.loop import train
 
-NETWORK = """preprocessor.participant_map=linear preprocessor.num_channels=64 preprocessor.session_layer=affine
-encoder.width=96 encoder.layers=3 encoder.dropout=0.1 encoder.state_size=32 encoder.head_width=32 joiner=none
-augmentation.time_masks=4 training.batch_size=16 training.accelerator=cpu
-training.schedule.warmup_updates=20 training.log_every_updates=1000""".split()
-FEW = 200  # sentences of the sixth
-NEW = {
-    "scratch": [],
-    "all weights": ["init"],
-    "slow body": ["init", "training.body_lr_factor=0.3"],
-    "frozen body": ["init", "training.learn=[participant,session]"],
-}
+RESULT = Path(__file__).with_name("results") / "participants.md"
+PRESET = "demo with t15's electrodes"
+VAL_TRIALS = 32  # a day
+PEOPLE = 5
+FEW = 200  # train sentences of the one who comes later
+NETWORK = """data.source=npz preprocessor.participant_map=linear preprocessor.num_channels=48
+preprocessor.session_layer=affine encoder.width=96 encoder.layers=2 encoder.dropout=0.1 encoder.state_size=16
+encoder.head_width=32 joiner=none augmentation.time_masks=4 training.batch_size=16 training.accelerator=cpu
+training.schedule.warmup_updates=20 training.optimizer.lr=0.003 training.log_every_updates=1000""".split()
 
 
-def write_data(folder: Path) -> list[Path]:
-    """Six roots, the last with FEW train trials."""
-    simulate(SimulateConfig(str(folder / "people"), "demo", seed=5, participants=6, workers=1))
-    roots = [folder / "people" / f"p{number}" for number in range(1, 7)]
-    few = folder / "few" / "p6"
-    if not few.exists():
-        shutil.copytree(roots[5], few.with_name("writing"))
-        left = FEW
-        for path in sorted(few.with_name("writing").glob("*/data_train.hdf5")):
-            with h5py.File(path, "a") as file:
-                for place, name in enumerate(sorted(file)):
-                    if place >= left:
-                        del file[name]
-                left -= len(file)
-        few.with_name("writing").rename(few)
-    return [*roots[:5], few]
+def people(folder: Path, seed: int) -> list[Path]:
+    """Six folders, each with a root of its train trials and one of its val trials; the last has FEW train trials."""
+    demo = PRESETS["demo"]
+    days = tuple(replace(day, val=VAL_TRIALS) for day in demo.sessions)
+    PRESETS[PRESET] = replace(demo, sessions=days, electrodes=PRESETS["t15"].electrodes)
+    simulate(SimulateConfig(str(folder / "simulated"), PRESET, seed=seed, participants=PEOPLE + 1, workers=1))
+    roots = []
+    for number in range(1, PEOPLE + 2):
+        roots.append(folder / f"p{number}")
+        if not roots[-1].exists():
+            keep(folder / "simulated" / f"p{number}", roots[-1], None if number <= PEOPLE else FEW)
+    return roots
 
 
-def run(place: Path, roots: Sequence[Path], seed: int, words: Sequence[str]) -> dict[str, object]:
-    """Train and evaluate; the summary with what the training took."""
-    result = place / "result.json"
-    if not result.exists():
+def keep(root: Path, out: Path, most: int | None) -> None:
+    """As .npz, which is read faster than HDF5, in a root for each split: a training has no val trials to choose by.
+
+    Args:
+        most: train trials, the first of their days; None = all.
+    """
+    source = open_source(DataConfig(data_root=str(root)))
+    writing = out.with_name(f"{out.name}.writing")
+    shutil.rmtree(writing, ignore_errors=True)
+    for split in ("train", "val"):
+        _, entries, _ = list_trials(source, str(root), split)
+        kept = entries[:most] if split == "train" else entries
+        for session in source.sessions:
+            own = [entry for entry in kept if entry.key.session == session]
+            features = [source.read_features(entry.key, entry.record).numpy() for entry in own]
+            labels = [np.asarray(source.read_labels(entry.key, entry.record)) for entry in own]
+            place = writing / split / session
+            place.mkdir(parents=True)
+            np.savez(
+                place / f"{split}.npz",
+                features=np.concatenate(features),
+                offsets=[*accumulate(map(len, features), initial=0)],
+                labels=np.concatenate(labels),
+                label_offsets=[*accumulate(map(len, labels), initial=0)],
+                sentences=[entry.record.sentence or "" for entry in own],
+                block=[entry.key.block for entry in own],
+                number=[entry.key.number for entry in own],
+            )
+    writing.rename(out)
+
+
+def sentences(root: Path) -> set[str]:
+    """Those that are trained on."""
+    found: set[str] = set()
+    for path in root.glob("train/*/train.npz"):
+        with np.load(path) as file:
+            found |= {str(sentence) for sentence in file["sentences"]}
+    return found
+
+
+def run(place: Path, roots: Sequence[Path], passes: int, seed: int, more: Sequence[str]) -> dict[str, Any]:
+    """Train and evaluate, unless that is done: what it took, with what settings, and from what revision."""
+    kept = place / "run.json"
+    if not kept.exists():
         shutil.rmtree(place, ignore_errors=True)
-        data = f"data.roots=[{','.join(map(str, roots))}]"
+        stage = f"training.stages=[{{name: ctc, epochs: {passes}, weights: {{ctc: 1.0}}}}]"
+        train_on, score_on = (
+            f"data.roots=[{','.join(str(root / split) for root in roots)}]" for split in ("train", "val")
+        )
+        words = [*NETWORK, stage, f"training.seed={seed}", *more]
         began = time.process_time()
-        train(read_settings(TrainConfig, [*NETWORK, data, f"training.seed={seed}", f"output_dir={place}", *words]))
+        train(read_settings(TrainConfig, [*words, train_on, f"output_dir={place}"]))
         took = time.process_time() - began
-        evaluate(read_settings(EvaluateConfig, [f"checkpoint={place}", f"output_dir={place / 'rates'}"]))
-        found = json.loads((place / "rates" / "evaluation.json").read_text())
-        found["cpu_s"] = took
-        result.write_text(json.dumps(found))
-    loaded: dict[str, object] = json.loads(result.read_text())
-    return loaded
+        last = place / "checkpoints" / "last.safetensors"
+        evaluate(read_settings(EvaluateConfig, [f"checkpoint={last}", score_on, f"output_dir={place / 'rates'}"]))
+        shown = [word for word in words if not word.startswith("init=")]
+        kept.write_text(json.dumps({"cpu_s": took, "settings": shown, "revision": revision()}))
+    found: dict[str, Any] = json.loads(kept.read_text())
+    return found
 
 
-def spread(values: Sequence[float]) -> str:
-    sd = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{mean(values):.1f}{sd}"
+def scored(place: Path, known: set[str]) -> dict[str, dict[str, float]]:
+    """Of each person: error rates in per cent and trials, of all and of the sentences that are not known."""
+    with (place / "rates" / "hypotheses.csv").open(encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    found = {}
+    for who in sorted({participant_of(row["session"]) for row in rows}):
+        own = [row for row in rows if participant_of(row["session"]) == who]
+        new = [row for row in own if row["sentence"] not in known]
+        found[who] = {"per": rate(own), "trials": len(own), "per_new": rate(new), "trials_new": len(new)}
+    return found
 
 
-def table(found: dict[str, list[float]], seconds: dict[str, list[float]]) -> str:
-    lines = ["| network | PER (%) | CPU s |", "|---|---|---|"]
-    lines += [f"| {name} | {spread(rates)} | {mean(seconds[name]):.0f} |" for name, rates in found.items()]
-    return "\n".join(lines)
+def rate(rows: Sequence[dict[str, str]]) -> float:
+    """Phoneme error rate in per cent."""
+    phonemes = sum(len(row["phonemes"].split()) for row in rows)
+    return 100 * sum(int(row["edits"]) for row in rows) / phonemes if phonemes else math.nan
+
+
+def revision() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+
+
+class Planned(NamedTuple):
+    folder: Path
+    network: str
+    roots: list[Path]
+    passes: int
+    words: list[str]
+
+
+def plan(place: Path, lengths: Lengths, roots: Sequence[Path]) -> list[Planned]:
+    """What matters most stands first, for where it is broken off."""
+    *five, few = roots
+    together = place / f"together-{lengths.passes}"
+
+    def sixth(arm: Arm, passes: int) -> Planned:
+        words = [*arm.words, *([f"init={together}"] if arm.transferred else [])]
+        return Planned(place / f"sixth-{arm.folder}-{passes}", arm.name, [few], passes, words)
+
+    main, *others = TRANSFERS
+    short = (lengths.passes, lengths.longer)
+    return [
+        Planned(together, TOGETHER, five, lengths.passes, []),
+        *(sixth(arm, passes) for passes in short for arm in (SCRATCH, main)),
+        *(Planned(place / f"{root.name}-alone-{lengths.passes}", ALONE, [root], lengths.passes, []) for root in five),
+        sixth(SCRATCH, lengths.longest),
+        *(sixth(arm, passes) for arm in others for passes in short),
+    ]
+
+
+def runs(work: Path, seed: int, lengths: Lengths) -> Iterator[list[Trained]]:
+    place = work / f"seed{seed}"
+    roots = people(place, seed)
+    known = {sentence for root in roots for sentence in sentences(root)}
+    for each in plan(place, lengths, roots):
+        took = run(each.folder, each.roots, each.passes, seed, each.words)
+        yield [
+            Trained(each.network, who, each.passes, seed, **rates, **took)  # type: ignore[arg-type]
+            for who, rates in scored(each.folder, known).items()
+        ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--passes", type=int, default=12, help="of the five, together and alone, and of the sixth")
+    parser.add_argument("--longer", type=int, default=36, help="of the sixth too")
+    parser.add_argument("--longest", type=int, default=108, help="of the sixth from scratch")
+    parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
-    *five, few = write_data(options.folder)
-    stage = f"training.stages=[{{name: ctc, epochs: {options.epochs}, weights: {{ctc: 1.0}}}}]"
-    shared = [stage, f"training.optimizer.lr={options.lr}"]
-    found: dict[str, list[float]] = {}
-    seconds: dict[str, list[float]] = {}
-
-    def keep(name: str, rate: object, took: object) -> None:
-        found.setdefault(name, []).append(100 * float(str(rate)))
-        seconds.setdefault(name, []).append(float(str(took)))
-
-    for seed in range(options.seeds):
-        place = options.folder / f"epochs {options.epochs} lr {options.lr:g} seed {seed}".replace(" ", "_")
-        together = run(place / "together", five, seed, shared)
-        for name, extra in NEW.items():
-            own = [f"init={place / 'together'}" if word == "init" else word for word in extra]
-            result = run(place / f"p6_{name.replace(' ', '_')}", [few], seed, [*shared, *own])
-            keep(f"p6, {FEW} sentences, {name}", result["per"], result["cpu_s"])
-        people: dict[str, float] = together["per_by_participant"]  # type: ignore[assignment]
-        for root in five:
-            alone = run(place / f"{root.name}_alone", [root], seed, shared)
-            keep(f"{root.name} alone", alone["per"], alone["cpu_s"])
-            keep(f"{root.name} of five together", people[root.name], together["cpu_s"])
-        print(table(found, seconds), flush=True)
+    lengths = Lengths(options.passes, options.longer, options.longest)
+    found: list[Trained] = []
+    for step in zip(*(runs(options.work, seed, lengths) for seed in options.seeds), strict=True):
+        for one in (one for some in step for one in some):
+            found.append(one)
+            print(one.seed, one.whom, one.network, one.passes, f"{one.per:.1f} {one.cpu_s:.0f} s", flush=True)
+        write(found, options.result, lengths)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -2,9 +2,9 @@
 
     python scripts/check_wheels.py
 
-Dependencies are the core ones and those of the extras that live decoding has. Asks the package registry that pip is set
-up with. Nothing is installed, and pip is stopped as soon as it names the wheel that it would fetch. Exit status: 0 all
-found, 1 a wheel is missing, 2 no registry answers.
+Dependencies are the core ones and those of the extras that live decoding and AN4 have. Asks the package registry that
+pip is set up with. Nothing is installed, and pip is stopped as soon as it names the wheel that it would fetch. Exit
+status: 0 all found, 1 a wheel is missing, 2 no registry answers.
 """
 
 import re
@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("redis", "lsl")
+EXTRAS = ("redis", "lsl", "an4")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _FOUND = re.compile(r"(?:Downloading|Using cached|Processing|Saved) \S*\.whl|Would install")
 _NO_REGISTRY = re.compile(r"Failed to establish a new connection|name resolution|timed out|Connection refused")

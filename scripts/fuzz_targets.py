@@ -233,7 +233,12 @@ SEEDS: dict[str, list[bytes]] = {
     "nbest": [*DECODED.values(), HEARD, gzip.compress(HEARD)],
     "weights": [WEIGHTS],
     "settings": [SETTINGS, WORDS, *WORDS.splitlines()],
-    "labels": [b'symbols: [_, a, b, "|"]\nblank: _\nboundary: "|"\n', b"symbols: &s [a, *s]\nblank: 2001-01-01\n"],
+    "labels": [
+        b'symbols: [_, a, b, "|"]\nblank: _\nboundary: "|"\n',
+        b"symbols: &s [a, *s]\nblank: 2001-01-01\n",
+        b"symbols: [_, a, b]\nfrom: letters\n",
+        b'drop: ["|"]\n',
+    ],
     "posteriors": [*posteriors()],
     "hdf5": RECORDINGS,
 }

@@ -10,7 +10,7 @@ import mode_ssm
 SOURCE = Path(mode_ssm.__file__).parent
 # From the ground up: words, files of T15, those of others, parts. A room is a file or a folder of src/mode_ssm.
 ORDER = (
-    "errors labels index checks config files dictionary processes memory batch settings scoring".split()
+    "errors labels orthography index checks config files dictionary processes memory batch settings scoring".split()
     + "bootstrap running_scale device conf".split(),
     ["t15"],
     ["formats"],

@@ -23,6 +23,7 @@ from mode_ssm.config import (
     StageConfig,
     StatelessPredictorConfig,
     TrainConfig,
+    word_of,
 )
 from mode_ssm.errors import InputError
 from mode_ssm.settings import dump_settings, read_settings, settings_from_file, walk
@@ -369,7 +370,7 @@ def test_every_setting_is_read_somewhere():
 @pytest.mark.parametrize("schema", [command.schema for command in (*COMMANDS.values(), *LM_COMMANDS.values())])
 def test_help_lists_every_setting(schema):
     text = settings_help(schema)
-    needed = [f"{f.name}=X" for f in fields(schema) if f.default is f.default_factory is MISSING]
+    needed = [f"{word_of(f.name)}=X" for f in fields(schema) if f.default is f.default_factory is MISSING]
     config = read_settings(schema, needed if schema is not TrainConfig else [])
     for key, _ in walk(config):
         key = re.sub(r"weights\.(\w+)$", r"\1_weight", key).removesuffix(".ramp_updates")

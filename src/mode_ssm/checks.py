@@ -36,11 +36,14 @@ def check_shape(shape: tuple[int, ...] | None, name: str, remedy: Remedy) -> tup
 
 
 def check_labels(labels: LabelArray, label_set: Labels, remedy: Remedy) -> LabelArray | None:
-    """The labels (U,); None where there are none but the padding of a placeholder.
+    """The labels (U,); None where there are none but the padding of a placeholder, or they are made of sentences.
 
     Raises:
-        MalformedError: where one is none of the set, or the blank.
+        MalformedError: where one is none of the set that the recordings have, or the blank.
     """
+    if label_set.made_from is not None:
+        return None
+    label_set = label_set.recorded
     if (labels == label_set.blank).all():
         return None
     bad = np.flatnonzero((labels < 0) | (labels >= len(label_set)) | (labels == label_set.blank))

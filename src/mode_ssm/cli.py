@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from mode_ssm import __version__
 from mode_ssm.config import (
     CombineConfig,
+    ConvertConfig,
     DecodeConfig,
     EvaluateConfig,
     ExportConfig,
@@ -64,6 +65,12 @@ COMMANDS = {
         "commands.export:export",
         "write recordings of any format as NWB, a file a session",
         "data.data_root",
+    ),
+    "convert": Command(
+        ConvertConfig,
+        "commands.convert:convert_recordings",
+        "write recordings of another format in the T15 layout",
+        "from",
     ),
     "train": Command(TrainConfig, "training.loop:train", "train a network in stages: CTC alone, then CTC and RNN-T"),
     "evaluate": Command(

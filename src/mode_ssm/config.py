@@ -36,6 +36,17 @@ def required(help: str = "", **facts: Any) -> Any:
     return field(metadata={"facts": Facts(help, **facts)})
 
 
+def same_as(schema: Any, name: str) -> Any:
+    """A dataclass field with the default and the facts of another group's setting."""
+    other = schema.__dataclass_fields__[name]
+    return field(default=other.default, metadata=other.metadata)
+
+
+def word_of(name: str) -> str:
+    """How the setting of a field is written: `from`, a word of Python's own, is the field from_."""
+    return name.removesuffix("_")
+
+
 class BadTrial(StrEnum):
     skip = "skip"
     error = "error"
@@ -55,19 +66,19 @@ class DataConfig:
     roots: list[str] | None = setting(
         None, "instead: several data roots, [DIR,DIR], read as one; null = data_root", path=True, instead_of="data_root"
     )
-    source: str = setting("t15", "the format of the data root: t15, npz, nwb, t12, falcon_h2 or kunz")
+    source: str = setting("t15", "the format of the data root: t15, npz, nwb, t12, an4, falcon_h2 or kunz")
     nwb_series: str | None = setting(
         None, "of source=nwb: the series with the features, or units; null = the only series, else the units"
     )
     sentence_column: str | None = setting(None, "of source=nwb: the column with the sentences; null = sentence")
     dictionary: str | None = setting(
-        None, "of source=t12, npz, nwb or kunz: a file in CMU format, which makes phonemes of sentences", path=True
+        None, "of source=t12, npz, nwb or kunz, and of labels that are made from it: a file in CMU format", path=True
     )
     behaviours: list[str] | None = setting(
         None, "of source=kunz: those that are read, such as [attempted,mouthed]; null = all"
     )
     labels: str | None = setting(
-        None, "the set of labels: a YAML file, or t15; null = labels.yaml of the data root, else t15", path=True
+        None, "the set of labels: a YAML file, letters or t15; null = labels.yaml of the root, else t15", path=True
     )
     max_sessions: int | None = setting(None, "the first N of a root in date order; null = all", low=1)
     channels: str | None = setting(None, "of the features: 0:256, [0,5,9:12], or not:0:16, all but those; null = all")
@@ -946,6 +957,22 @@ class SimulateConfig:
     )
     normalised: bool = setting(True, "z-scored over each block, as T15's; false = as they come from the electrodes")
     workers: int | None = setting(None, "null = one per core", unit="processes", low=1)
+
+
+@dataclass
+class ConvertConfig:
+    """`mode-ssm convert`."""
+
+    from_: str = required("NAME:PATH, a format that data.source reads and its data root: npz:DIR, an4:FILE.tar.gz")
+    out: str = required("the data root to write, in the T15 layout", path=True)
+    nwb_series: str | None = same_as(DataConfig, "nwb_series")
+    sentence_column: str | None = same_as(DataConfig, "sentence_column")
+    behaviours: list[str] | None = same_as(DataConfig, "behaviours")
+    dictionary: str | None = same_as(DataConfig, "dictionary")
+    labels: str | None = same_as(DataConfig, "labels")
+    max_sessions: int | None = same_as(DataConfig, "max_sessions")
+    channels: str | None = same_as(DataConfig, "channels")
+    on_bad_trial: BadTrial = same_as(DataConfig, "on_bad_trial")
 
 
 CHOICES: dict[str, dict[str, Any]] = {

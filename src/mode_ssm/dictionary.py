@@ -26,14 +26,19 @@ def read_dictionary(path: Path) -> Iterator[DictionaryLine]:
     Raises:
         InputError: on a file that cannot be read as text, or has no entry.
     """
+    return dictionary_lines(dictionary_text(path), str(path))
+
+
+def dictionary_lines(text: str, name: str) -> Iterator[DictionaryLine]:
+    """The same of a text that lies in the file `name`."""
     found = False
-    for number, line in enumerate(dictionary_text(path).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         word, *symbols = line.partition(" #")[0].split() or [""]
         if word and not word.startswith((";;;", "##")):
             found = True
-            yield DictionaryLine(f"{path}, line {number}", _VARIANT.sub("", word), tuple(symbols))
+            yield DictionaryLine(f"{name}, line {number}", _VARIANT.sub("", word), tuple(symbols))
     if not found:
-        raise InputError(f"The lexicon {path} has no entry; write lines such as: hello  HH AH0 L OW1.")
+        raise InputError(f"The lexicon {name} has no entry; write lines such as: hello  HH AH0 L OW1.")
 
 
 def dictionary_text(path: Path) -> str:

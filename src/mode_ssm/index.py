@@ -27,6 +27,7 @@ class Reason(StrEnum):
     too_short = "too short for an encoder frame"
     too_many_labels = "too short for CTC to align its labels"  # in training alone
     unlabelled = "no labels"
+    unwritable = "a sentence that the labels cannot write"
 
 
 class Told(NamedTuple):

@@ -61,7 +61,7 @@ WEIGHTS = [
         4, "weights of another width", nothing, f"{SHORT} init={{run}} predictor.width=12", 0, "41x8 there, 41x12 here"
     ),
     Row(4, "weights that are not there", nothing, f"{SHORT} init={{at}}/gone", 2, "gone does not exist"),
-    Row(4, "a part that is none", nothing, f"{SHORT} training.learn=[head]", 2, "there are session, pre"),
+    Row(4, "a part that is none", nothing, f"{SHORT} training.learn=[head]", 2, "there are participant, session, pre"),
 ]
 
 ROWS = (*NUMBERS, *LOSSES, *WEIGHTS)

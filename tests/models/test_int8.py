@@ -21,7 +21,8 @@ def test_a_product_is_that_of_the_nearest_whole_numbers(rows, inputs, outputs, b
         linear.weight.copy_(torch.randn(outputs, inputs, generator=generator))
     frames = torch.randn(rows, inputs, generator=generator).bfloat16()
     weight = linear.weight.detach().double()
-    scale = weight.abs().amax(1, keepdim=True) / 127
+    scale = (weight.abs().amax(1, keepdim=True) / 127).bfloat16().double()
+    assert ((weight / scale).round().abs() <= 127).all()
     expected = frames.double() @ ((weight / scale).round() * scale).t()
     if bias:
         expected = expected + linear.bias.detach().double()

@@ -1,17 +1,22 @@
 """Several participants in one network: maps of their own, one body, batches that mix them, and one who comes later."""
 
+import io
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 import mode_ssm
 from mode_ssm.batch import Trial, TrialKey, collate
 from mode_ssm.commands.evaluate import evaluate
+from mode_ssm.commands.inspect import print_inspection
 from mode_ssm.commands.inspection import examine
-from mode_ssm.config import DataConfig, EvaluateConfig, InspectConfig, OptimizerConfig, TrainConfig
+from mode_ssm.commands.report import report
+from mode_ssm.config import DataConfig, EvaluateConfig, InspectConfig, OptimizerConfig, ReportConfig, TrainConfig
 from mode_ssm.data import open_source
 from mode_ssm.errors import InputError
 from mode_ssm.models.model import ModeSSM
@@ -23,6 +28,7 @@ from mode_ssm.training.inherited import inherit
 from mode_ssm.training.loop import train
 from mode_ssm.training.optimizer import build_optimizer, set_learning_rate
 from tests.data.files import make_trial, write_session
+from tests.report.reading import read
 from tests.small import SMALL
 
 CHANNELS = {"p1": 8, "p2": 5, "p3": 11}
@@ -167,6 +173,11 @@ def test_two_are_trained_and_scored_apart(run: Path, tmp_path: Path, capsys: pyt
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     (last,) = [record for record in records if record["kind"] == "validation"][-1:]
     assert last["per_ctc_by_participant"].keys() == {"p1", "p2"}
+    assert last["trials_by_participant"] == {"p1": 4, "p2": 4}
+    page = read(report([str(run)], ReportConfig(out=str(tmp_path / "page.html"))).read_text(encoding="utf-8"))
+    assert "Phoneme error rate by participant" in page.headings
+    assert "Labelled trials of the last validation: p1 4, p2 4." in page.words
+    assert f"{100 * last['per_ctc_by_participant']['p2']:.1f}" in page.words
     data = read_settings(EvaluateConfig, [f"checkpoint={run}"]).data
     evaluate(EvaluateConfig(str(run), data, output_dir=str(tmp_path)))
     found = json.loads((tmp_path / "evaluation.json").read_text())
@@ -278,3 +289,33 @@ def test_a_root_of_several_is_inspected(roots: dict[str, Path], tmp_path: Path) 
     found = examine(config)
     assert [problem for problem in found.problems if "feature channels" in problem.what] == []
     assert found.channels == {8: 12, 5: 12}
+    for number, (who, channels) in enumerate([("p1", 8), ("p2", 5)]):
+        rows = [(day, split, n) for day in (0, 1) for split, count in ((0, 4), (1, 2)) for n in range(count)]
+        own = [make_trial(1000 * number + 100 * d + 10 * s + n, 90 + 4 * n, channels).features for d, s, n in rows]
+        read = found.statistics[who]
+        assert read.trials == 12
+        np.testing.assert_allclose(read.channel_mean, np.concatenate(own).mean(axis=0), rtol=1e-4, atol=1e-6)
+    console = Console(file=io.StringIO(), width=200)
+    print_inspection(found, console)
+    assert isinstance(console.file, io.StringIO)
+    said = console.file.getvalue()
+    cells = [line.split() for line in said.splitlines()]
+    frames = ["90", "95", "102", "5.0", "2"]
+    assert ["participant", "sessions", "channels", "train", "val", "test", "frames"] in [row[:7] for row in cells]
+    assert ["p1", "2", "8", "8", "4", "-", *frames] in cells
+    assert ["p2", "2", "5", "8", "4", "-", *frames] in cells
+    assert "Feature values of 12 of 12 trials of p2: mean" in said
+    assert "preprocessor.participant_map=linear" in said
+    assert "preprocessor.num_channels" not in said
+
+
+def test_as_many_trials_of_each_are_read_and_their_channels_named(roots: dict[str, Path], tmp_path: Path) -> None:
+    flat = write_person(tmp_path / "p4", "p2", 9).rename(tmp_path / "flat")
+    for path in flat.glob("*/*.hdf5"):
+        with h5py.File(path, "a") as file:
+            for trial in file.values():
+                trial["input_features"][:, 3] = 0.0
+    config = InspectConfig(DataConfig(roots=[str(roots["p1"]), str(flat)], cache_dir=str(tmp_path)), sample_trials=5)
+    found = examine(config)
+    assert {who: own.trials for who, own in found.statistics.items()} == {"p1": 2, "p2": 3}
+    assert any("has channels of p2 that never change in the trials read: 3" in note.what for note in found.notes)

@@ -75,7 +75,8 @@ def decode(config: DecodeConfig) -> None:
         places = WordPlaces(model, config.search, clock, heard=ensemble.heard)
         results = add_slots(results, places, confidence)
     results = _shortened(results, config.nbest)
-    summary = _settings_of(config) | summarise(results, checkpoint.sentence_hashes.tolist(), corpora, model.words)
+    seen, unit = checkpoint.sentence_hashes.tolist(), checkpoint.labels.unit
+    summary = _settings_of(config) | summarise(results, seen, corpora, model.words, unit)
     if scorer is not None and "wer" in summary:
         summary |= before_rescoring(first)
     if "wer" in summary:

@@ -1,6 +1,7 @@
-"""`mode-ssm evaluate`: decode a labelled split with a checkpoint and count its phoneme errors.
+"""`mode-ssm evaluate`: decode a labelled split with a checkpoint and count its errors.
 
-A checkpoint rebuilds its own model; only the data root and what to decode are asked for.
+A checkpoint rebuilds its own model; only the data root and what to decode are asked for. Of letters and word pieces,
+which spell words, it counts word errors too: without any lexicon.
 """
 
 import csv
@@ -19,7 +20,7 @@ from mode_ssm.files import check_writable, replace_texts
 from mode_ssm.labels import Labels
 from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
 from mode_ssm.recognition.searches import SearchOptions, recognise, references
-from mode_ssm.scoring import ErrorRate, edit_counts, sentence_hash, total
+from mode_ssm.scoring import ErrorRate, edit_counts, has_words, sentence_hash, total, word_errors
 from mode_ssm.t15.sessions import participant_of
 
 
@@ -96,6 +97,7 @@ def summarise(
         "data_root": config.data.place,
         "split": config.split,
         "decoder": recogniser.head(config.decoder).value,
+        "unit": checkpoint.labels.unit,
         "beam_size": config.beam_size,
         "trials": len(results),
         "trials_decoded": len(results) - len(decoded.left_out.labelled),
@@ -113,22 +115,40 @@ def summarise(
     participants = grouped((participant_of(r.key.session), r.errors) for r in results)
     if len(participants) > 1:
         summary |= rates_by("per_by_participant", participants)
+    if checkpoint.labels.spells:
+        summary |= _words(results, checkpoint.labels)
     if corpora is not None:
         groups = grouped((corpora.of(r.key.session, r.key.block), r.errors) for r in results)
         summary |= rates_by("per_by_corpus", groups)
     return summary
 
 
+def _words(results: list[Result], labels: Labels) -> dict[str, Any]:
+    """The word errors of what the labels spell, over the trials that have words."""
+    said = [(r.sentence or "", labels.sentence(r.hypothesis)) for r in results if has_words(r.sentence)]
+    errors = [word_errors(sentence, spelt) for sentence, spelt in said]
+    pooled = total(errors)
+    counts = {"word_edits": pooled.edits, "reference_words": pooled.reference_length, "trials_words": len(errors)}
+    return rate_of("wer", errors) | counts
+
+
 def print_summary(summary: dict[str, Any], decoded: Decoded) -> None:
     """The table that a person reads, and below it what its rates do not cover."""
-    title = f"Phoneme error rate, {summary['split']}, {summary['decoder']}, {summary['trials']} trials"
+    unit, short = summary["unit"], " (CER)" if summary["unit"] == "letter" else ""
+    title = (
+        f"{unit.capitalize()} error rate{short}, {summary['split']}, {summary['decoder']}, {summary['trials']} trials"
+    )
     rows = [rate_row(summary, "all trials", "per", summary["trials"])]
     for kind in ("unseen", "seen"):
         name = f"{kind}_sentences"
         rows.append(rate_row(summary, f"sentences {kind} in training", f"per_{name}", summary[f"trials_{name}"]))
     for group in ("participant", "session", "corpus"):
         rows += rate_rows(summary, "", f"per_by_{group}")
-    print_rates(title, rows, summary, summary["edits"], f"{summary['reference_phonemes']:,} phonemes")
+    if "wer" in summary:
+        rows.append(rate_row(summary, f"word error rate (WER), {unit}s joined", "wer", summary["trials_words"]))
+    print_rates(title, rows, summary, summary["edits"], f"{summary['reference_phonemes']:,} {unit}s")
+    if "wer" in summary:
+        print(f"{summary['word_edits']:,} edits in {summary['reference_words']:,} words.")
     for sentence in decoded.left_out.denominator(summary["trials"]):
         print(sentence)
 
@@ -141,10 +161,12 @@ def write_results(folder: Path, summary: dict[str, Any], results: list[Result], 
     """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["session", "block", "trial", "sentence", "phonemes", "predicted_phonemes", "edits"])
+    header = ["session", "block", "trial", "sentence", "phonemes", "predicted_phonemes", "edits"]
+    writer.writerow([*header, "words"] if labels.spells else header)
     for r in results:
         symbols = (labels.text(r.reference), labels.text(r.hypothesis))
-        writer.writerow([r.key.session, r.key.block, r.key.number, r.sentence or "", *symbols, r.errors.edits])
+        row = [r.key.session, r.key.block, r.key.number, r.sentence or "", *symbols, r.errors.edits]
+        writer.writerow([*row, labels.sentence(r.hypothesis)] if labels.spells else row)
     replace_texts(folder, {"hypotheses.csv": text.getvalue(), "evaluation.json": json.dumps(summary, indent=2) + "\n"})
 
 

@@ -12,14 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from mode_ssm.batch import FRAME_MS
-from mode_ssm.commands.inspection import Inspection, examine
+from mode_ssm.commands.inspection import Inspection, examine, usual_channels
 from mode_ssm.config import InspectConfig, PreprocessorConfig
 from mode_ssm.data import Problem, TrialEntry
 from mode_ssm.data.source import SPLITS
+from mode_ssm.data.statistics import FeatureStatistics
 from mode_ssm.errors import printable
 from mode_ssm.pictures import draw_picture
 
-COLUMNS = ("session", *SPLITS, "frames min", "mean", "max", "labels", "blocks")
+COLUMNS = (*SPLITS, "frames min", "mean", "max", "labels", "blocks")
 PIPED_WIDTH = 1000  # characters: a table in a file is never folded
 
 
@@ -41,11 +42,12 @@ def print_inspection(found: Inspection, console: Console | None = None) -> None:
     console = console or _console()
     _say(console, _summary(found))
     _print_sessions(console, found)
+    _print_participants(console, found)
     for line in _feature_lines(found):
         _say(console, line)
     _say(console, f"Settings that fit: {_settings(found)}\n")
-    _print_problems(console, found.notes, "note", "yellow")
-    _print_problems(console, found.problems, "problem", "red")
+    print_problems(console, found.notes, "note", "yellow")
+    print_problems(console, found.problems, "problem", "red")
     if not found.problems:
         _say(console, "Nothing is wrong.")
 
@@ -77,22 +79,39 @@ def _print_sessions(console: Console, found: Inspection) -> None:
         by_session[entry.key.session].append(entry)
     rows = [_row(session, by_session[session]) for session in found.sessions]
     rows.append(_row("all", found.entries))
+    _print_table(console, ("session", *COLUMNS), rows)
+
+
+def _print_participants(console: Console, found: Inspection) -> None:
+    """Where there are several."""
+    people = found.participants
+    if len(people) < 2:
+        return
+    rows = []
+    for who, own in sorted(people.items()):
+        name, *counts = _row(who, own)
+        channels = ", ".join(map(str, sorted({entry.record.channels for entry in own})))
+        rows.append((name, str(len({entry.key.session for entry in own})), channels, *counts))
+    _print_table(console, ("participant", "sessions", "channels", *COLUMNS), rows)
+
+
+def _print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "session" else "right", no_wrap=True)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    if _natural_width(rows) <= console.width:
+    if _natural_width(columns, rows) <= console.width:
         console.print(table)
     else:
         for row in rows:
-            _say(console, ", ".join(f"{name} {cell}" for name, cell in zip(COLUMNS, row, strict=True) if cell != "-"))
+            _say(console, ", ".join(f"{name} {cell}" for name, cell in zip(columns, row, strict=True) if cell != "-"))
     _say(console, "")
 
 
-def _natural_width(rows: Sequence[Sequence[str]]) -> int:
+def _natural_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """Characters of the table when nothing is cut: its widest cells and the gaps between them."""
-    return sum(max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)) + 2 * len(COLUMNS)
+    return sum(max(map(len, column)) for column in zip(columns, *rows, strict=True)) + 2 * len(columns)
 
 
 def _row(name: str, entries: Sequence[TrialEntry]) -> tuple[str, ...]:
@@ -115,17 +134,24 @@ def _feature_lines(found: Inspection) -> Iterable[str]:
     patches = PreprocessorConfig()
     yield f"Lengths: checked for the default patches of {patches.patch_frames} frames, {patches.stride_frames} apart."
     yield f"Trials by feature channels: {counts or 'none is sound'}."
-    values = found.statistics
+    people = found.participants
+    for who, own in sorted(people.items()):
+        yield from _value_lines(found.statistics.get(who), len(own), f" of {who}" if len(people) > 1 else "")
+    if not people:
+        yield from _value_lines(None, 0, "")
+
+
+def _value_lines(values: FeatureStatistics | None, trials: int, whose: str) -> Iterable[str]:
     if values is None:
-        yield "Feature values: none were read."
+        yield f"Feature values{whose}: none were read."
         return
     yield (
-        f"Feature values of {values.trials:,} of {len(found.entries):,} trials: mean {values.mean:.3g}, "
+        f"Feature values of {values.trials:,} of {trials:,} trials{whose}: mean {values.mean:.3g}, "
         f"sd {values.sd:.3g}, min {values.low.min():.4g}, max {values.high.max():.4g}, "
         f"not finite {100 * values.not_finite_share:.3g} %."
     )
     yield (
-        f"Single channels: mean {values.channel_mean.min():.3g} to {values.channel_mean.max():.3g}, "
+        f"Single channels{whose}: mean {values.channel_mean.min():.3g} to {values.channel_mean.max():.3g}, "
         f"sd {values.channel_sd.min():.3g} to {values.channel_sd.max():.3g}."
     )
 
@@ -135,12 +161,14 @@ def _settings(found: Inspection) -> str:
     words = [printable(data.words, 1000)]
     if data.max_sessions is not None:
         words.append(f"data.max_sessions={data.max_sessions}")
-    if found.channels:
+    if len({usual_channels(own) for own in found.participants.values()}) > 1:
+        words.append("preprocessor.participant_map=linear")
+    elif found.channels:
         words.append(f"preprocessor.num_channels={found.channels.most_common(1)[0][0]}")
     return " ".join(words)
 
 
-def _print_problems(console: Console, problems: Sequence[Problem], name: str, style: str) -> None:
+def print_problems(console: Console, problems: Sequence[Problem], name: str, style: str) -> None:
     """Trials of one file with one problem share a line."""
     if not problems:
         return

@@ -4,7 +4,7 @@ source -> an index of each split -> problems of files and trials, and features o
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -39,7 +39,7 @@ class Inspection:
     config: InspectConfig
     sessions: tuple[str, ...]
     entries: tuple[TrialEntry, ...]  # of all splits; trials that are sound but for their features
-    statistics: FeatureStatistics | None  # None where nothing was sampled
+    statistics: Mapping[str, FeatureStatistics]  # by participant; of those of whom something was sampled
     problems: tuple[Problem, ...]  # what training would skip or stop at
     notes: tuple[Problem, ...]  # what is odd, and may be right
 
@@ -47,6 +47,10 @@ class Inspection:
     def channels(self) -> Counter[int]:
         """Trials by their number of feature channels."""
         return Counter(entry.record.channels for entry in self.entries)
+
+    @property
+    def participants(self) -> dict[str, list[TrialEntry]]:
+        return by_participant(self.entries)
 
 
 def examine(config: InspectConfig) -> Inspection:
@@ -65,6 +69,7 @@ def examine(config: InspectConfig) -> Inspection:
     twice = copies(source, entries, among=entries) if config.sample_trials else []
     problems += [problem for problem in twice if problem.remedy == TRAINED_ON]
     statistics, feature_problems = _sample(source, entries, config.sample_trials)
+    several = len(by_participant(entries)) > 1
     notes = [
         *_no_train(source, indexes, root),
         *_duplicates(entries),
@@ -72,8 +77,8 @@ def examine(config: InspectConfig) -> Inspection:
         *dict.fromkeys(missed for index in indexes.values() for missed in index.unread),
         *(problem for problem in twice if problem.remedy != TRAINED_ON),
         *(unscaled(source, entries) if config.sample_trials else ()),
-        *_odd_channels(statistics, root),
-        *_odd_trials(statistics),
+        *(note for who, own in statistics.items() for note in _odd_channels(own, f" of {who}" * several, root)),
+        *(note for own in statistics.values() for note in _odd_trials(own)),
     ]
     return Inspection(config, source.sessions, tuple(entries), statistics, (*problems, *feature_problems), tuple(notes))
 
@@ -96,7 +101,7 @@ def _file_problems(source: Source, indexes: dict[str, SplitIndex], root: str) ->
 
 def _trial_problems(entries: Sequence[TrialEntry], root: str) -> Iterator[Problem]:
     """Trials of another number of channels than most, or too short for the defaults, in train as shortened there."""
-    channels = {who: _usual_channels(own) for who, own in _by_participant(entries).items()}
+    channels = {who: usual_channels(own) for who, own in by_participant(entries).items()}
     lengths = {entry.frames for entry in entries}
     if len(lengths) == 1 and len({entry.record.channels for entry in entries}) > 1 + len(channels):
         what = f"has {len(entries)} trials of {lengths.pop()} frames and of varying numbers of feature channels"
@@ -119,24 +124,33 @@ def _of(entries: Sequence[TrialEntry], split: str) -> list[TrialEntry]:
     return [entry for entry in entries if entry.key.split == split]
 
 
-def _by_participant(entries: Sequence[TrialEntry]) -> dict[str, list[TrialEntry]]:
+def by_participant(entries: Sequence[TrialEntry]) -> dict[str, list[TrialEntry]]:
     found: dict[str, list[TrialEntry]] = {}
     for entry in entries:
         found.setdefault(participant_of(entry.key.session), []).append(entry)
     return found
 
 
-def _usual_channels(entries: Sequence[TrialEntry]) -> int:
+def usual_channels(entries: Sequence[TrialEntry]) -> int:
     counts = Counter(entry.record.channels for entry in entries)
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def _sample(source: Source, entries: Sequence[TrialEntry], size: int) -> tuple[FeatureStatistics | None, list[Problem]]:
-    """Features of trials spread evenly over the sessions and splits."""
-    channels = _usual_channels(entries)
-    usual = [entry for entry in entries if entry.record.channels == channels]
-    statistics, problems = feature_statistics(source, spread(usual, size), channels)
-    return (statistics if statistics.count.any() else None), problems
+def _sample(
+    source: Source, entries: Sequence[TrialEntry], size: int
+) -> tuple[dict[str, FeatureStatistics], list[Problem]]:
+    """Features of trials spread evenly over the sessions and splits, of as many trials of each participant."""
+    found: dict[str, FeatureStatistics] = {}
+    problems: list[Problem] = []
+    people = by_participant(entries)
+    for place, (who, own) in enumerate(people.items()):
+        channels, share = usual_channels(own), (size + place) // len(people)  # which add up to size
+        usual = [entry for entry in own if entry.record.channels == channels]
+        statistics, bad = feature_statistics(source, spread(usual, share), channels)
+        problems += bad
+        if statistics.count.any():
+            found[who] = statistics
+    return found, problems
 
 
 def _no_train(source: Source, indexes: dict[str, SplitIndex], root: str) -> Iterator[Problem]:
@@ -159,28 +173,26 @@ def _duplicates(entries: Sequence[TrialEntry]) -> Iterator[Problem]:
         yield Problem(session, None, what, "Make sure that no recording stands in two splits.")
 
 
-def _odd_channels(statistics: FeatureStatistics | None, root: str) -> Iterator[Problem]:
-    if statistics is None:
-        return
+def _odd_channels(statistics: FeatureStatistics, whose: str, root: str) -> Iterator[Problem]:
     constant = statistics.constant_channels
     if constant:
-        what = f"has channels that never change in the trials read: {_shorten(constant)}"
+        what = f"has channels{whose} that never change in the trials read: {_shorten(constant)}"
         yield Problem(root, None, what, "Such channels tell a model nothing; check the recording.")
     low, high = USUAL_SD
     odd = [c for c, sd in enumerate(statistics.channel_sd) if not low <= sd <= high and c not in constant]
     if odd:
-        what = f"has channels with a standard deviation outside {low:g}-{high:g}: {_shorten(odd)}"
+        what = f"has channels{whose} with a standard deviation outside {low:g}-{high:g}: {_shorten(odd)}"
         yield Problem(root, None, what, "Models expect features that are z-scored per block.")
 
 
-def _odd_trials(statistics: FeatureStatistics | None) -> Iterator[Problem]:
+def _odd_trials(statistics: FeatureStatistics) -> Iterator[Problem]:
     """Of the trials read, those that never change and those with huge values: the first or worst, and how many more."""
     remedy = "Features are z-scored per block; check the recording."
-    if statistics is not None and statistics.still:
+    if statistics.still:
         first, *others = statistics.still
         more = f", as {len(others)} more of the trials read" if others else ""
         yield Problem(first.file, first.key.group, f"never changes{more}", remedy)
-    if statistics is not None and statistics.huge:
+    if statistics.huge:
         peak, worst = max(statistics.huge, key=lambda found: found[0])
         number = len(statistics.huge) - 1
         more = f"; {number} more of the trials read go beyond {HUGE:g}" if number else ""

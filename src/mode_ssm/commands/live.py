@@ -38,6 +38,7 @@ from mode_ssm.live.streams.opening import open_sink, open_source
 from mode_ssm.live.sureness import LONGEST_SECONDS, Sureness
 from mode_ssm.live.talk import PushToTalk
 from mode_ssm.live.thresholds import thresholds_file, with_learnt
+from mode_ssm.memory import keep_loaded
 from mode_ssm.recognition.network import Recogniser, load_recogniser
 from mode_ssm.recognition.searches import transducer_callables
 from mode_ssm.running_scale import Scale
@@ -69,6 +70,7 @@ def live(config: LiveConfig) -> None:
             stack.callback(sinks[-1].close)
         channels = recogniser.channels
         session = LiveSession(spoken, sinks, channels, identity, config.watch, lock)
+        keep_loaded()
         try:
             session.run(source)
         finally:
@@ -82,17 +84,22 @@ def _recogniser(config: LiveConfig) -> Recogniser:
         InputError: where it cannot be read, or does not know the participant or whose the recordings are.
     """
     network, (kind, _, rest) = load_recogniser(config.checkpoint, config.device), config.source.partition(":")
-    sessions = {"replay": rest, "redis": config.redis.session, "lsl": config.lsl.session}
+    sessions = {"replay": rest.partition("/")[0], "redis": config.redis.session, "lsl": config.lsl.session}
     return for_participant(network, config.participant, sessions.get(kind))
 
 
 def for_participant(network: Recogniser, participant: str | None, session: str | None) -> Recogniser:
     """
     Raises:
-        InputError: as Recogniser.of.
+        InputError: as Recogniser.of, and where the session is another participant's.
     """
-    if participant is None and session and network.checkpoint.participants:
-        participant = participant_of(session)
+    if session and network.checkpoint.participants:
+        who = participant_of(session)
+        if participant not in (None, who):
+            raise InputError(
+                f"{session} is of {who}, and participant={participant}; give participant={who}, or leave it out."
+            )
+        participant = who
     return network.of(participant)
 
 
@@ -152,9 +159,13 @@ def open_decoder(
         _digest([recogniser.checkpoint.path]),
         None if config.lm is None else _digest([Path(config.lm) / name for name in (STORE, ARPA, BINARY, LEXICON)]),
     )
-    if config.listen:
-        return ContinuousSpeech(recogniser, head, words, _thresholds(config, recogniser), int8=config.int8), identity
-    return SpokenTrials(recogniser, head, words, int8=config.int8), identity
+    spoken = (
+        ContinuousSpeech(recogniser, head, words, _thresholds(config, recogniser), int8=config.int8)
+        if config.listen
+        else SpokenTrials(recogniser, head, words, int8=config.int8)
+    )
+    spoken.rehearse(recogniser.channels)
+    return spoken, identity
 
 
 def _thresholds(config: StreamDecodingConfig, recogniser: Recogniser) -> ListenConfig:

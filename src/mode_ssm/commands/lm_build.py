@@ -7,7 +7,7 @@ from pathlib import Path
 from mode_ssm.config import DataConfig, LmConfig
 from mode_ssm.data import open_source
 from mode_ssm.errors import InputError
-from mode_ssm.labels import T15, Labels
+from mode_ssm.labels import Labels, labels_of
 from mode_ssm.language.corpus import FIRST, Corpus
 from mode_ssm.language.folder import STORE, SUMMARY, check_replaceable, write_folder
 from mode_ssm.language.lexicon import Lexicon, cmudict_lexicon, lexicon_text, read_lexicon
@@ -35,7 +35,7 @@ def build(config: LmConfig) -> None:
     files = text_files(config.text) if config.text is not None else []
     transcripts = _transcripts(config.data, "train") if config.transcripts else []
     held_out = _transcripts(config.data, config.split) if config.split is not None else []
-    labels = open_source(config.data).labels if config.transcripts else T15
+    labels = open_source(config.data).labels if config.transcripts else labels_of(Path(), config.data.labels or "t15")
     corpus = Corpus()
     for words in _sentences(files, transcripts):
         corpus.add(words)

@@ -1,6 +1,5 @@
 """`mode-ssm lm serve`: the NEJM language-model server's protocol in Redis, with our word search behind it."""
 
-import gc
 import sys
 
 from mode_ssm.config import LmServeConfig
@@ -8,6 +7,7 @@ from mode_ssm.labels import NEJM
 from mode_ssm.language.vocabulary import load_words
 from mode_ssm.live.streams.opening import require_redis
 from mode_ssm.live.streams.server import read_address
+from mode_ssm.memory import keep_loaded
 
 
 def serve(config: LmServeConfig) -> None:
@@ -22,8 +22,7 @@ def serve(config: LmServeConfig) -> None:
 
     model = load_words(config.lm, NEJM, config.search)
     served = LanguageModelServer(model, config.search, config.nbest, server.client(), config.lm, _say)
-    gc.collect()
-    gc.freeze()  # the model stays, so no later collection need look at it
+    keep_loaded()
     print(f"{config.lm}: {len(model.words)} words. Clients are answered at {server}, from here on.", flush=True)
     served.serve()
 

@@ -12,6 +12,7 @@ from mode_ssm.live.phrases import open_lock
 from mode_ssm.live.session import LiveSession
 from mode_ssm.live.streams.opening import require_redis
 from mode_ssm.live.streams.server import Server
+from mode_ssm.memory import keep_loaded
 from mode_ssm.recognition.network import load_recogniser
 
 
@@ -54,5 +55,6 @@ def _run(nickname: str, server: Server, config: NodeConfig, ready: Callable[[], 
     with closing(BrandSink(server, output, nickname, source, recogniser.checkpoint.labels)) as sink:
         channels = recogniser.channels
         session = LiveSession(spoken, [sink], channels, identity, config.watch, lock)
+        keep_loaded()
         ready()
         session.run(guarded(as_trained(source, recogniser), lock))

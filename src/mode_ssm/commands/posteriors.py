@@ -92,7 +92,7 @@ def decode_posteriors(config: DecodeConfig) -> None:
     summary = _settings_of(config) | {"checkpoint": posteriors.checkpoint, "frame_ms": posteriors.frame_ms}
     if posteriors.ours:
         results = in_order(results)
-        summary |= summarise(results, posteriors.sentence_hashes, None, model.words)
+        summary |= summarise(results, posteriors.sentence_hashes, None, model.words, posteriors.labels.unit)
         if "wer" in summary:
             print_summary(summary, "Words from posteriors")
         write_results(folder, summary, results, posteriors.labels, details)

@@ -13,7 +13,7 @@ from mode_ssm.commands.corpora import Corpora
 from mode_ssm.commands.rate_table import grouped, kinds_of, print_rates, rate_of, rate_row, rate_rows, rates_by
 from mode_ssm.data import denominator
 from mode_ssm.files import replace_texts
-from mode_ssm.labels import Labels
+from mode_ssm.labels import T15, Labels
 from mode_ssm.language.confidence import Confidence
 from mode_ssm.language.hypothesis import WordHypothesis
 from mode_ssm.language.search import Found
@@ -70,11 +70,16 @@ def oracle_errors_of(found: Found) -> ErrorRate:
 
 
 def summarise(
-    results: Sequence[Found], seen_hashes: Iterable[int], corpora: Corpora | None, lexicon: Iterable[str]
+    results: Sequence[Found],
+    seen_hashes: Iterable[int],
+    corpora: Corpora | None,
+    lexicon: Iterable[str],
+    unit: str = T15.unit,
 ) -> dict[str, Any]:
     """Rates as fractions, pooled over the labelled trials; without any, only their number.
 
-    seen_hashes are those of the training sentences; lexicon holds the words that the search could find.
+    seen_hashes are those of the training sentences; lexicon holds the words that the search could find; unit is what
+    a label is called.
     """
     labelled = [found for found in results if has_words(found.trial.sentence)]
     summary: dict[str, Any] = {"trials": len(results), "trials_labelled": len(labelled)}
@@ -102,6 +107,7 @@ def summarise(
         "oracle_wer": total(map(oracle_errors_of, labelled)).rate,
         "oov_rate": missing.total() / max(pooled.reference_length, 1),
         "oov_words": dict(sorted(missing.items())),
+        "unit": unit,
         "per": phonemes.rate if phonemes.reference_length else None,
         **rate_of("wer_unseen_sentences", groups.get("unseen", [])),
         **rate_of("wer_seen_sentences", groups.get("seen", [])),
@@ -132,7 +138,7 @@ def print_summary(summary: dict[str, Any], title: str) -> None:
         rows.append(rate_row(summary, f"of sentences {kind} in training", f"wer_{name}", summary[f"trials_{name}"]))
     rows.append(rate_row(summary, "of the best of the n-best (oracle)", "oracle_wer"))
     rows.append(rate_row(summary, "words outside the lexicon (OOV)", "oov_rate"))
-    rows.append(rate_row(summary, "phoneme error rate", "per"))
+    rows.append(rate_row(summary, f"{summary['unit']} error rate", "per"))
     for group in ("session", "corpus"):
         rows += rate_rows(summary, "word error rate, ", f"wer_by_{group}")
     words = f"{summary['reference_words']:,} words"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.errors import InputError
-from mode_ssm.index import Problem, Record, SplitIndex
+from mode_ssm.index import MalformedError, Problem, Record, SplitIndex
 
 if TYPE_CHECKING:
     from mode_ssm.data.source import Source
@@ -47,10 +47,7 @@ def chosen_channels(setting: str, channels: int) -> list[int]:
 
 
 class SomeChannels:
-    """A Source that gives some channels of another one. Trials with too few for the setting are problems.
-
-    It reads trials that it has indexed.
-    """
+    """A Source that gives some channels of another one. Trials with too few for the setting are problems."""
 
     def __init__(self, source: "Source", setting: str) -> None:
         self._source, self._setting = source, setting
@@ -83,9 +80,18 @@ class SomeChannels:
         return index
 
     def read_labels(self, key: TrialKey, record: Record) -> Tensor | None:
-        return self._source.read_labels(key, self._whole[key.split, key.session, record.group])
+        return self._source.read_labels(key, self._whole_record(key, record))
 
     def read_features(self, key: TrialKey, record: Record) -> Tensor:
-        whole = self._whole[key.split, key.session, record.group]
+        whole = self._whole_record(key, record)
         features = self._source.read_features(key, whole)
         return features[:, torch.tensor(chosen_channels(self._setting, whole.channels))].contiguous()
+
+    def _whole_record(self, key: TrialKey, record: Record) -> Record:
+        """Raises: MalformedError, where there is no such trial any more."""
+        place = key.split, key.session, record.group
+        if place not in self._whole:
+            self.index(key.split, [key.session])
+        if place not in self._whole:
+            raise MalformedError("has changed since it was indexed", "Start the run again.")
+        return self._whole[place]

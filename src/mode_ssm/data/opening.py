@@ -7,7 +7,7 @@ from mode_ssm.batch import TrialKey
 from mode_ssm.config import BadTrial, DataConfig, Normalisation
 from mode_ssm.data.dataset import TrialDataset, TrialEntry, bad_trial
 from mode_ssm.data.normalised import RunningNormalised
-from mode_ssm.data.participants import Channels, channels_of, count_channels
+from mode_ssm.data.participants import Channels, channels_of, count_channels, sessions_of
 from mode_ssm.data.source import SPLITS, Source, open_source
 from mode_ssm.errors import InputError
 from mode_ssm.index import MalformedError, Problem, Reason, Record, Remedy, SplitIndex
@@ -28,6 +28,7 @@ def open_split(
     normalisation: Normalisation = Normalisation.none,
     labelled: bool | None = None,
     aligned: bool = True,
+    participant: str | None = None,
 ) -> TrialDataset:
     """Find the sessions, index their files of the split, and check each trial against the model.
 
@@ -38,6 +39,7 @@ def open_split(
         labelled: whether a trial without labels is a bad one; None: in train and val it is, in test it is not.
         aligned: whether a trial is a bad one that has too few frames for CTC to align its labels, S < U + repeats
             (CTC needs a blank between two equal labels). That is for training alone: any trial can be decoded.
+        participant: whose sessions alone are read; None: those of all.
 
     Raises:
         InputError: where the data root or the split is not there, no trial is usable, or a trial is bad and
@@ -46,7 +48,7 @@ def open_split(
     source = open_source(config)
     if normalisation is Normalisation.running:
         source = RunningNormalised(source, SPLITS)
-    index, entries, problems = list_trials(source, config.place, split)
+    index, entries, problems = list_trials(source, config.place, split, participant)
     _check_channels(index, num_channels, f"{config.place} ({split})")
     usable = []
     for entry in entries:
@@ -65,15 +67,23 @@ def open_split(
     return TrialDataset(source, tuple(usable), problems, config.on_bad_trial, index.unread)
 
 
-def list_trials(source: Source, root: str, split: str) -> tuple[SplitIndex, list[TrialEntry], list[Problem]]:
+def list_trials(
+    source: Source, root: str, split: str, participant: str | None = None
+) -> tuple[SplitIndex, list[TrialEntry], list[Problem]]:
     """The index of a split, its trials that are sound in themselves, and everything wrong that was found on indexing.
 
     Raises:
-        InputError: where the split is none, or no session has anything of it.
+        InputError: where the split is none, or no session is the participant's or has anything of the split.
     """
     if split not in SPLITS:
         raise InputError(f"split={split} is not a split; choose train, val or test.")
-    index = source.index(split, source.sessions)
+    sessions = sessions_of(source, participant)
+    if not sessions:
+        raise InputError(
+            f"{root} has no session of {participant}; its {len(source.sessions)} are {source.sessions[0]} to "
+            f"{source.sessions[-1]}. Set data.data_root or data.roots to recordings of {participant}."
+        )
+    index = source.index(split, sessions)
     return index, split_entries(source, index, split), index_problems(source, index, root, split)
 
 

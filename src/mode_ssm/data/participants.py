@@ -1,10 +1,10 @@
-"""How many channels each participant of a data root, or of several, was recorded with."""
+"""The participants of a data root, or of several: their sessions, and how many channels each was recorded with."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from mode_ssm.config import DataConfig
-from mode_ssm.data.source import open_source
+from mode_ssm.data.source import Source, open_source
 from mode_ssm.index import SplitIndex
 from mode_ssm.t15.sessions import participant_of
 
@@ -18,6 +18,11 @@ def channels_of(channels: Channels, session: str) -> int | None:
     (512, 96, None)
     """
     return channels if isinstance(channels, int) else channels.get(participant_of(session))
+
+
+def sessions_of(source: Source, participant: str | None) -> tuple[str, ...]:
+    """Those of one participant; None: of all."""
+    return tuple(session for session in source.sessions if participant in (None, participant_of(session)))
 
 
 def count_channels(indexes: Iterable[SplitIndex]) -> dict[str, Counter[int]]:

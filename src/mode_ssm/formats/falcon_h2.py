@@ -126,8 +126,10 @@ class H2Recording:
     def _trial(self, place: int, block: int, number: int, cue: str) -> Found:
         start, end = self._content.bounds[place]
         shape, sentence = (max(end - start, 0), self._content.values.shape[1]), cue_sentence(cue)
+        if self._labels.made_from is not None:  # of the sentence, by a rule
+            return Found(None, block, number, shape, None, sentence)
         try:
-            labels = np.array(self._labels.ids([*cue]), dtype=np.int64)
+            labels = np.array(self._labels.recorded.ids([*cue]), dtype=np.int64)
         except InputError as error:
             remedy = Remedy("Give a set of labels that has it: data.labels=FILE.yaml", "leave the trial out")
             fault = MalformedError(f"has the cue '{printable(cue, 40)}': {str(error).partition(';')[0]}", remedy)

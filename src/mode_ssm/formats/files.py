@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.checks import LabelArray, check_labels, check_shape, make_record
+from mode_ssm.dictionary import read_dictionary
 from mode_ssm.formats.pronounced import Pronouncing
 from mode_ssm.formats.recent import Recent
 from mode_ssm.index import MalformedError, Problem, Record, Remedy, SplitIndex, Told
@@ -93,7 +94,9 @@ class FilesSource(ABC):
         self, root: Path, files: SessionFiles, labels: Labels, max_sessions: int | None, dictionary: str | None = None
     ) -> None:
         self.root, self.labels = root, labels
-        self._pronouncing = None if dictionary is None else Pronouncing(dictionary, labels)
+        self._pronouncing = (
+            None if dictionary is None else Pronouncing(read_dictionary(Path(dictionary)), dictionary, labels)
+        )
         self.sessions = first_by_date(files, max_sessions)
         self._files = {session: files[session] for session in self.sessions}
         self._recordings: Recent[Path, Recording] = Recent(self.kept)
@@ -106,6 +109,14 @@ class FilesSource(ABC):
         Raises:
             MalformedError: where it cannot be read.
         """
+
+    def recording(self, session: str, path: Path) -> Recording:  # noqa: ARG002 - a file is of one session, mostly
+        """What of a file is a session's.
+
+        Raises:
+            MalformedError: where it cannot be read.
+        """
+        return self._recordings.get(path, self.open)
 
     def unread(self) -> list[Problem]:
         """What looks like recordings under the root and is not read."""
@@ -137,7 +148,7 @@ class FilesSource(ABC):
 
     def read_features(self, key: TrialKey, record: Record) -> Tensor:
         trial = self._trial(key, record)
-        values = self._recordings.get(trial.path, self.open).features(trial.place)
+        values = self.recording(key.session, trial.path).features(trial.place)
         with np.errstate(over="ignore"):  # what overflows is infinite, and told
             return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
 
@@ -157,7 +168,7 @@ class FilesSource(ABC):
         for path in self._files[session].get(split, ()):
             name = path.relative_to(self.root).as_posix()
             try:
-                stamp, recording = _stamp(path), self._recordings.get(path, self.open)
+                stamp, recording = _stamp(path), self.recording(session, path)
             except MalformedError as malformed:
                 part.problems.append(malformed.problem(name, None, split))
                 continue
@@ -188,6 +199,8 @@ class FilesSource(ABC):
 
     def _of_labels(self, trials: Sequence[Found]) -> Iterator[tuple[str, str]]:
         """A note, where labels could be made and are not, or a dictionary is given and nothing asks for it."""
+        if self.labels.made_from is not None:  # of the sentences, by a rule
+            return
         sound = [found for found in trials if found.fault is None]
         own = [found.labels is not None and len(found.labels) > 0 for found in sound]
         if self._pronouncing is None and any(f.sentence and not has for f, has in zip(sound, own, strict=True)):

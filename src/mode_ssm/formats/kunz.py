@@ -66,7 +66,8 @@ class KunzSource(FilesSource):
         files = _by_session([(session, path) for session, behaviour, path in found if behaviour in chosen])
         labels = _labels(root, config)
         super().__init__(root, files, labels, config.max_sessions, config.dictionary)
-        self._words = None if config.dictionary else labels
+        made = config.dictionary is not None or labels.made_from is not None
+        self._words = None if made else labels.recorded
 
     def open(self, path: Path) -> "KunzRecording":
         match = _NAME.fullmatch(path.stem)

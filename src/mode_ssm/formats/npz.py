@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mode_ssm.config import DataConfig
 from mode_ssm.errors import InputError, printable
 from mode_ssm.formats.files import SPLITS, FilesSource, Found
-from mode_ssm.formats.npz_members import map_member, member_names, needs, read_member
+from mode_ssm.formats.npz_members import map_member, mapped_anew, member_names, needs, read_member
 from mode_ssm.formats.roots import folder_files, root_files, unread_files
 from mode_ssm.index import Problem, Remedy
 from mode_ssm.labels import labels_of
@@ -87,7 +87,7 @@ class NpzRecording:
         self.notes = [(f"holds {', '.join(others)}", f"Read are {', '.join(KEYS)}.")] if others else []
 
     def features(self, place: int) -> NDArray[Any]:
-        return self._values[self._offsets[place] : self._offsets[place + 1]]
+        return mapped_anew(self._values)[self._offsets[place] : self._offsets[place + 1]]
 
     def _features(self) -> NDArray[Any]:
         if "features" not in self._names:

@@ -90,6 +90,17 @@ def map_member(path: Path, name: str) -> NDArray[Any]:
     return read_member(path, name)
 
 
+def mapped_anew(values: NDArray[Any]) -> NDArray[Any]:
+    """What `map_member` gave, by a mapping of its own: what was read through it leaves memory together with it."""
+    if not isinstance(values, np.memmap) or values.filename is None:
+        return values
+    order = "C" if values.flags.c_contiguous else "F"
+    try:
+        return np.memmap(values.filename, values.dtype, "r", values.offset, values.shape, order)  # type: ignore[call-overload,no-any-return]
+    except _BROKEN as error:
+        raise MalformedError(f"cannot be read ({printable(str(error))})", COPY_AGAIN) from None
+
+
 def _header(stream: IO[bytes], name: str) -> _Header:
     """Raises: MalformedError, for a pickled array; ValueError, for none."""
     version = npy.read_magic(stream)

@@ -1,12 +1,12 @@
 """Phonemes of a sentence by a pronouncing dictionary, for recordings that come with sentences alone."""
 
 import re
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 
 from mode_ssm.checks import LabelArray
-from mode_ssm.dictionary import read_dictionary
+from mode_ssm.dictionary import DictionaryLine
 from mode_ssm.errors import InputError, printable
 from mode_ssm.index import MalformedError, Reason, Remedy
 from mode_ssm.labels import Labels
@@ -27,18 +27,22 @@ def sentence_words(sentence: str) -> list[str]:
 class Pronouncing:
     """The first pronunciation of each word, without stress, and the boundary after it where the set has one.
 
+    Args:
+        dictionary: its entries.
+        name: what messages call it.
+
     Raises:
-        InputError: where the dictionary cannot be read, or has phonemes that the set of labels has not.
+        InputError: where it has phonemes that the set of labels has not.
     """
 
-    def __init__(self, dictionary: str, labels: Labels) -> None:
-        self._labels, self._file = labels, dictionary
+    def __init__(self, dictionary: Iterable[DictionaryLine], name: str, labels: Labels) -> None:
+        self._labels, self._file = labels.recorded, name
         self._words: dict[str, list[int]] = {}
-        for line in read_dictionary(Path(dictionary)):
+        for line in dictionary:
             word = line.word.lower()
             if word not in self._words and line.symbols:
                 try:
-                    self._words[word] = labels.ids(line.symbols)
+                    self._words[word] = self._labels.ids(line.symbols)
                 except InputError as error:
                     raise InputError(f"{line.place}: {error}") from None
 

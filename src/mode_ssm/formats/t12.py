@@ -19,6 +19,7 @@ from mode_ssm.errors import InputError
 from mode_ssm.formats.files import FilesSource, Found
 from mode_ssm.formats.mat import AGAIN, matrix, read_mat, row, variable
 from mode_ssm.formats.roots import folder_files, root_files, unread_files
+from mode_ssm.formats.scaling import z_score
 from mode_ssm.index import MalformedError, Problem
 from mode_ssm.labels import labels_of
 from mode_ssm.t15.sessions import SESSION_NAME
@@ -77,7 +78,7 @@ class T12Recording:
         texts = _texts(found, count)
         crossings, powers = (row(found, name, count) for name in ("tx1", "spikePow"))
         self._features = [_joined(*pair) for pair in zip(crossings, powers, strict=True)]
-        _z_score(self._features, blocks)
+        z_score(self._features, blocks)
         self.trials = [
             self._trial(place, block, texts[place], blocks[:place].count(block)) for place, block in enumerate(blocks)
         ]
@@ -117,14 +118,3 @@ def _joined(crossings: Any, powers: Any) -> NDArray[np.float32] | MalformedError
     except MalformedError as malformed:
         return malformed
     return np.concatenate([part[:, :AREA_6V] for part in both], axis=1, dtype=np.float32, casting="unsafe")
-
-
-def _z_score(features: list[NDArray[np.float32] | MalformedError], blocks: list[int]) -> None:
-    """In place, by block; trials that are wrong say nothing of their block."""
-    for block in {*blocks}:
-        sound = [f for f, b in zip(features, blocks, strict=True) if b == block and isinstance(f, np.ndarray)]
-        if sound:
-            rows = np.concatenate(sound)
-            mean, sd = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64) + 1e-8
-            for trial in sound:
-                trial[:] = (trial - mean) / sd

@@ -10,6 +10,7 @@ from mode_ssm.language.g2p import LEAST_WORDS, LearntSpelling
 from mode_ssm.language.lexicon import Lexicon, Pronunciation
 from mode_ssm.language.spelling import add_s, guess_pronunciation
 from mode_ssm.language.text import spoken_words
+from mode_ssm.orthography import spell
 
 
 class Pronounced(NamedTuple):
@@ -38,12 +39,17 @@ def pronounce_words(
 ) -> Pronounced:
     """Pronounce each word by the first source that has it, by its parts, or by a guess.
 
-    Parts are those of well-known, and the word before 's or s' where it is a possessive. A guess is learnt from the
-    dictionary where there is a large one; else, and for what that gives no sound, it is by rules.
+    Labels that spell words, letters and word pieces, need no guess. Parts are those of well-known, and the word before
+    's or s' where it is a possessive. A guess is learnt from the dictionary where there is a large one; else, and for
+    what that gives no sound, it is by rules.
 
     Raises:
-        InputError: where a word must be guessed by rules and the labels are not ARPAbet phonemes.
+        InputError: where a word must be guessed by rules and the labels are not ARPAbet phonemes, or where labels that
+            spell cannot spell it.
     """
+    if labels.spells:
+        words = [*words]
+        sources = [*sources, {word: (spell(word, labels),) for word in words}]
     lexicon = {word: _look_up(word, sources, labels) for word in words}
     unknown = tuple(word for word, found in lexicon.items() if not found)
     guesses: list[Pronunciation] = [()] * len(unknown)

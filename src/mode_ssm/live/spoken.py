@@ -16,6 +16,8 @@ from mode_ssm.recognition.network import Recogniser
 from mode_ssm.recognition.searches import SearchOptions, transducer_callables
 from mode_ssm.recognition.stream import EncoderStream
 
+REHEARSED = 50  # frames
+
 
 class HeadOutputs(NamedTuple):
     """What the heads make of s encoder frames; None where nothing asks for it or a head was not trained."""
@@ -73,6 +75,18 @@ class SpokenTrials:
         self._recogniser, self._head, self._word_search = recogniser, head, words
         self._encoder = EncoderStream(recogniser.model, int8=int8)
         self._judging: Worked[SureWords] | None = None  # of the trial that is over
+        self._start_search()
+
+    @torch.inference_mode()
+    def rehearse(self, channels: int) -> None:
+        """Decode a second of nothing, so that what is costly the first time is over before anyone speaks."""
+        for _ in range(REHEARSED):
+            frames = self._encoder.extend(torch.zeros(channels))
+            if len(frames):
+                self._heard(self._heads(frames))
+        self._said()
+        self._judging = None
+        self._start_encoder(None)
         self._start_search()
 
     def begin(self, event: Begin) -> list[Told]:

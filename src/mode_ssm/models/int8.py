@@ -13,30 +13,29 @@ BLOCK = 32  # rows and columns, of which the product wants whole ones
 class Int8Linear(nn.Module):
     """A linear layer whose weights are 8-bit whole numbers times a scale for each row, for inference on a CPU.
 
-    The scale is that with which the largest weight of the row becomes 127: no weight moves by more than 1/254 of it.
-    Products are of bfloat16 inputs, summed in float32.
+    The scale is the bfloat16 nearest to that with which the largest weight of the row becomes 127: no weight moves by
+    more than half of it. Products are of bfloat16 inputs, summed in float32, and rounded to bfloat16.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         weight = linear.weight.detach().float()
-        scale = (weight.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
-        packed = (weight / scale[:, None]).round().to(torch.int8)
-        packed = F.pad(packed, (0, -packed.shape[1] % BLOCK, 0, -packed.shape[0] % BLOCK))
-        self.register_buffer("weight", packed.contiguous())
-        self.register_buffer("scale", scale)
-        self.register_buffer("ones", packed.new_ones(len(packed), dtype=torch.bfloat16))
+        self.rows = len(weight)
+        scale = (weight.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny).to(torch.bfloat16)
+        packed = (weight / scale[:, None]).round().to(torch.int8)  # at most 127.25 before, as bfloat16 has 8 bits
+        more = -self.rows % BLOCK
+        self.register_buffer("weight", F.pad(packed, (0, -packed.shape[1] % BLOCK, 0, more)).contiguous())
+        self.register_buffer("scale", F.pad(scale, (0, more)))
         self.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach().clone())
 
     weight: Tensor
     scale: Tensor
-    ones: Tensor
 
     def forward(self, inputs: Tensor) -> Tensor:
         rows = inputs.reshape(-1, inputs.shape[-1]).to(torch.bfloat16)
         if rows.shape[1] < self.weight.shape[1]:
             rows = F.pad(rows, (0, self.weight.shape[1] - rows.shape[1]))
-        out = torch._weight_int8pack_mm(rows, self.weight, self.ones)[:, : len(self.scale)] * self.scale
+        out = torch._weight_int8pack_mm(rows, self.weight, self.scale)[:, : self.rows].float()
         return (out if self.bias is None else out + self.bias).view(*inputs.shape[:-1], -1)
 
 

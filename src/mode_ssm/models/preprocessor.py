@@ -1,6 +1,7 @@
 """From recorded features to encoder frames: smoothing, the session's correction, and patches of several frames."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -98,22 +99,23 @@ class Preprocessor(nn.Module):
         features = features.masked_fill(~mask[..., None], 0.0)
         if self.smoothing is not None:
             features = self.smoothing(features, mask)
-        features = self.correct(features, session_index, new_sessions=new_sessions, people=people)
+        session = None
+        if self.session is not None:
+            session = partial(self.session, session_index=session_index, new_sessions=new_sessions)
+        features = self.correct(features, session, people)
         lengths = count_patches(self.config, frame_lengths)
         if self.patches is None:
             features = self.dropout(features)
         return self.project(features, self._hidden(lengths, features.shape[1])), lengths
 
-    def correct(
-        self, features: Tensor, session_index: Tensor, *, new_sessions: bool = True, people: Sequence[int] = ()
-    ) -> Tensor:
-        """Apply the participant's map, the session's and the softsign to (B, T, C) features, each frame for itself."""
+    def correct(self, features: Tensor, session: Callable[[Tensor], Tensor] | None, people: Sequence[int]) -> Tensor:
+        """Apply the participant's map, that of the session and the softsign to (B, T, C) features, frame by frame."""
         if self.participants is not None:
             features = self.participants(features, people)
-            if self.session is None:
+            if session is None:
                 return features
-        if self.session is not None:
-            features = self.session(features, session_index, new_sessions=new_sessions)
+        if session is not None:
+            features = session(features)
         return softsign(features, plain=self.plain) if self.config.softsign else features
 
     def project(self, features: Tensor, hidden: Tensor | None = None) -> Tensor:
@@ -121,7 +123,8 @@ class Preprocessor(nn.Module):
         if features.shape[1] < self.config.patch_frames:
             return features.new_zeros(features.shape[0], 0, self.width)
         patch, stride = self.config.patch_frames, self.config.stride_frames
-        if isinstance(self.patches, nn.Linear) and self.patch_norm is None:
+        several = features.shape[1] >= patch + stride  # patches, of which a convolution spares the copy
+        if several and isinstance(self.patches, nn.Linear) and self.patch_norm is None:
             weight, bias = self.patches.weight, self.patches.bias
             frames = project_patches(features, weight, bias, patch=patch, stride=stride)
             if hidden is not None:

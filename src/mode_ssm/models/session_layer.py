@@ -1,9 +1,30 @@
 """The input transform of each recording session: electrodes drift and die, so each day gets its own correction."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from mode_ssm.config import SessionLayer
+
+
+@dataclass(frozen=True)
+class SessionMap:
+    """The map of one session, or the mean of all, as SessionTransform has it; None where its kind has no such part."""
+
+    bias: Tensor  # (C,)
+    gain: Tensor | None  # (C,), 1 where nothing changes
+    matrix: Tensor | None  # (C, C)
+    down: Tensor | None  # (C, R)
+    up: Tensor | None  # (R, C)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Transform (..., C) features."""
+        if self.matrix is not None:
+            return x + x @ self.matrix + self.bias
+        assert self.gain is not None, "a map has a matrix or a gain"
+        out = torch.addcmul(self.bias, x, self.gain)
+        return out if self.down is None or self.up is None else out + (x @ self.down) @ self.up
 
 
 class SessionTransform(nn.Module):
@@ -43,7 +64,7 @@ class SessionTransform(nn.Module):
         if not new_sessions:
             return self._known(features, session_index)
         out = self._known(features, session_index.clamp(min=0))
-        mean = self._mean(features).to(out.dtype)
+        mean = self.map_of(-1)(features).to(out.dtype)
         return torch.where(session_index[:, None, None] < 0, mean, out)
 
     def _known(self, x: Tensor, index: Tensor) -> Tensor:
@@ -57,12 +78,14 @@ class SessionTransform(nn.Module):
             out = out + torch.bmm(low, up) if rounded else torch.baddbmm(out, low, up)
         return out
 
-    def _mean(self, x: Tensor) -> Tensor:
-        bias = self.bias.detach().mean(0)
-        if self.kind is SessionLayer.full:
-            return x + x @ self.matrix.detach().mean(0) + bias
-        out = torch.addcmul(bias, x, 1 + self.gain.detach().mean(0))
-        if self.kind is SessionLayer.low_rank:
-            down, up = self.down.detach().transpose(0, 1).flatten(1), self.up.detach().flatten(0, 1)
-            out = out + (x @ down) @ up / len(self.bias)
-        return out
+    def map_of(self, session: int) -> SessionMap:
+        """That of one session; of one that the model has not seen (-1) the mean of all."""
+        parts = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        low = {name: parts.pop(name) for name in ("down", "up") if name in parts}
+        one = {name: part.mean(0) if session < 0 else part[session] for name, part in parts.items()}
+        if low and session < 0:
+            low = {"down": low["down"].transpose(0, 1).flatten(1), "up": low["up"].flatten(0, 1) / len(low["up"])}
+        elif low:
+            low = {name: part[session] for name, part in low.items()}
+        gain = 1 + one["gain"] if "gain" in one else None
+        return SessionMap(one["bias"], gain, one.get("matrix"), low.get("down"), low.get("up"))

@@ -63,8 +63,6 @@ def scan(mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, *, state_size: 
 def scan_step(mixed: Tensor, dt: Tensor, rates: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     """Advance one frame: mixed (B, H * P + 2 N), dt (B, H), rates (H,), state (B, H, P, N) to y (B, H, P) and state."""
     x, b, c = split_mixed(mixed, dt.shape[-1], state.shape[-1])
-    kept = (state * torch.exp(dt * rates)[..., None, None]).flatten(
-        1, 2
-    )  # (B, H * P, N): products of one matrix a trial
-    rows = torch.addcmul(kept, (dt[..., None] * x).flatten(1)[..., None], b[:, None])
+    rows = (state * torch.exp(dt * rates)[..., None, None]).flatten(1, 2)  # (B, H * P, N): one matrix a trial
+    rows.addcmul_((dt[..., None] * x).flatten(1)[..., None], b[:, None])
     return torch.bmm(rows, c[..., None]).view_as(x) + skip[:, None] * x, rows.view_as(state)

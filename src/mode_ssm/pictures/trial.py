@@ -90,7 +90,9 @@ def _draw_phonemes(panel: Any, shown: ShownTrial, labels: Labels) -> None:
         return
     panel.tick_params("x", length=0)
     said = "This trial has no labels." if shown.labels is None else labels.text(shown.labels)
-    panel.set_title("phonemes: there is no alignment (a simulation's truth.hdf5 has one); the labels in their order")
+    panel.set_title(
+        f"{labels.unit}s: there is no alignment (a simulation's truth.hdf5 has one); the labels in their order"
+    )
     panel.text(0.5, 0.5, textwrap.fill(said, 190), ha="center", va="center", transform=panel.transAxes)
 
 

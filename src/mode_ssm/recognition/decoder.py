@@ -45,7 +45,9 @@ class Transcript:
     phonemes: tuple[str, ...]  # symbols of the decoder's labels
     frames: tuple[int, ...]  # the encoder frame that decided for it, counted from the start of the trial
     times: tuple[float, ...]  # seconds from there to the middle of what that frame sees
-    words: tuple[str, ...] | None = None  # where a language model was given; of a piece those that now stay
+    words: tuple[str, ...] | None = (
+        None  # by a language model, of a piece those that now stay; or as letters spell them
+    )
     open: tuple[str, ...] = ()  # the best words after those, which may change with the next piece
     word_times: tuple[tuple[float, float], ...] | None = None  # of a whole trial's words: start and end in seconds
 
@@ -123,7 +125,7 @@ class TrainedDecoder:
         words: "NewWords" = (),
         hotwords: "HotWords" = (),
     ) -> Transcript | list[Transcript]:
-        """Decode whole trials: phonemes greedily, and words with a language model.
+        """Decode whole trials: phonemes greedily, and words with a language model, or as letters and pieces spell them.
 
         Args:
             features: (T, C) of one trial, or a list of such.
@@ -147,6 +149,9 @@ class TrainedDecoder:
             if search is not None:
                 spoken = search.find(inputs)
                 transcript = replace(transcript, words=spoken.words, word_times=spoken.times)
+            elif self.labels.spells:
+                ids = self.labels.ids(transcript.phonemes)
+                transcript = replace(transcript, words=tuple(self.labels.sentence(ids).split()))
             found.append(transcript)
         return found
 

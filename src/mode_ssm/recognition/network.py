@@ -3,6 +3,7 @@
 What reads a split (HDF5, loaders, a progress bar) is imported when one is read, for a network alone needs none of it.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from mode_ssm.config import DataConfig, Device, WordDecoder, default_data_root
 from mode_ssm.config import Decoder as Head
 from mode_ssm.device import find_device
 from mode_ssm.errors import InputError
+from mode_ssm.labels import MadeFrom
 from mode_ssm.models.model import Encoded, ModeSSM, encoder_frame_ms, encoder_frames
 from mode_ssm.recognition.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 from mode_ssm.recognition.one_participant import of_participant
@@ -32,6 +34,7 @@ class Recogniser:
     model: ModeSSM
     checkpoint: Checkpoint
     device: torch.device
+    participant: str | None = None  # whose recordings alone it reads, see `of`
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -88,7 +91,10 @@ class Recogniser:
             InputError: for one whom the network does not know, or where it knows several and none is named.
         """
         alone = of_participant(self.checkpoint, participant)
-        return self if alone is self.checkpoint else _rebuilt(alone, self.device)
+        if alone is self.checkpoint:
+            return self
+        (who,) = alone.participants
+        return replace(_rebuilt(alone, self.device), participant=who)
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -101,12 +107,18 @@ class Recogniser:
         return {session: index for index, session in enumerate(self.checkpoint.sessions)}
 
     def data(self, given: DataConfig) -> DataConfig:
-        """The data settings with what the run knows itself: its root with its labels, its format, and its channels."""
+        """The data settings with what the run knows itself: its root with its labels, its format, and its channels.
+
+        A rule by which its labels are made goes with it to any root.
+        """
         from mode_ssm.data.source import READ_BY
 
-        own = self.checkpoint.config.data
+        own, labels = self.checkpoint.config.data, self.checkpoint.labels
         found = given if given.channels is not None else replace(given, channels=own.channels)
         found = replace(found, source=found.source or own.source)
+        if labels.has_rule and found.labels is None:
+            dictionary = own.dictionary if labels.made_from is MadeFrom.dictionary else None
+            found = replace(found, labels=json.dumps(labels.as_dict()), dictionary=found.dictionary or dictionary)
         if found.source == own.source:
             of_format: dict[str, Any] = {name: getattr(own, name) for name in READ_BY if getattr(found, name) is None}
             found = replace(found, **of_format)
@@ -130,6 +142,7 @@ class Recogniser:
             normalisation=config.preprocessor.normalisation,
             labelled=labelled,
             aligned=False,
+            participant=self.participant,
         )
         self.checkpoint.labels.require(dataset.labels, str(self.checkpoint.path), data.place)
         return dataset

@@ -44,9 +44,10 @@ class EncoderStream:
     def start(self, session_index: int, person: int = 0) -> None:
         """Begin a new trial."""
         device, width = self._device, self._preprocessor.config.num_channels
-        self._session, self._is_new = torch.tensor([session_index], device=device), session_index < 0
-        maps = self._preprocessor.participants
+        maps, session = self._preprocessor.participants, self._preprocessor.session
         self._person, self._channels = person, width if maps is None else maps.channels[person]
+        self._session = None if session is None else session.map_of(session_index)
+        self._waiting: list[Tensor] = []  # pieces that complete no patch yet
         self._recent = torch.zeros(0, self._channels, device=device)  # unsmoothed frames that smoothing still looks at
         self._patch = torch.zeros(0, width, device=device)  # corrected frames that the next patches need
         self._ahead = 0  # frames to drop before the next patch, where the stride is longer than the patch
@@ -69,8 +70,12 @@ class EncoderStream:
                 f"A piece of features has the shape {tuple(features.shape)} but the model expects (t, {channels}) or "
                 f"({channels},); give feature frames of {channels} channels."
             )
-        patches = self._patches(self._corrected(features.reshape(-1, channels).to(self._recent)))
-        out = [patches.new_zeros(0, self._encoder.config.width)]
+        self._waiting.append(features.reshape(-1, channels).to(self._recent, copy=True))
+        out = [self._recent.new_zeros(0, self._encoder.config.width)]
+        if sum(map(len, self._waiting)) < self._ahead + self._preprocessor.config.patch_frames - len(self._patch):
+            return out[0]
+        patches = self._patches(self._corrected(torch.cat(self._waiting)))
+        self._waiting.clear()
         for s in range(len(patches)):
             encoded, self._state = self._encoder.step(patches[s : s + 1], self._state)
             if encoded is not None:
@@ -84,8 +89,7 @@ class EncoderStream:
             self._recent = known[max(0, len(known) - smoothing.past) :]
             mask = torch.ones(1, len(known), dtype=torch.bool, device=known.device)
             piece = smoothing(known[None], mask)[0, len(known) - len(piece) :]
-        people = (self._person,)
-        return self._preprocessor.correct(piece[None], self._session, new_sessions=self._is_new, people=people)[0]
+        return self._preprocessor.correct(piece[None], self._session, (self._person,))[0]
 
     def _patches(self, corrected: Tensor) -> Tensor:
         known = torch.cat([self._patch, corrected])

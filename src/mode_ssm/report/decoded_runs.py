@@ -12,7 +12,7 @@ from mode_ssm.batch import Trial, TrialKey, collate
 from mode_ssm.config import BadTrial, Decoder, ReportConfig
 from mode_ssm.data import LeftOut, LostTrial, TrialDataset, TrialEntry
 from mode_ssm.errors import InputError
-from mode_ssm.labels import T15
+from mode_ssm.labels import NAMED
 from mode_ssm.recognition.network import Recogniser, load_recogniser, say_left_out
 from mode_ssm.recognition.searches import SearchOptions, align_labels, recognise, references
 from mode_ssm.report.records import Run
@@ -69,7 +69,8 @@ class DecodedRun:
     def unit(self) -> str:
         """What its labels are called; T15's are phonemes."""
         if self.network is None:
-            return T15.unit if self.run.config.data.labels in (None, "t15") else "label"
+            known = NAMED.get(self.run.config.data.labels or "t15")
+            return known.unit if known else "label"
         return self.network.model.labels.unit
 
 

@@ -1,4 +1,4 @@
-"""The sections about validations: error rates, blanks and delay over time, and error rates by session."""
+"""The sections about validations: error rates, blanks and delay over time, by session, and by participant."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -17,6 +17,22 @@ from mode_ssm.training.terms import Term
 NOT_VALIDATED = "No validation was recorded: the data have no val split, or the first epoch has not ended."
 LEVELS = (1, 2, 5, 10, 20, 30, 40, 60, 80)  # per cent; the colours change here
 COLUMNS = 36  # validations shown
+HEALTHY = "Healthy: every row turns dark, and all about as fast. A row that stays light is"
+TRIALS = "trials_by_participant"  # of a validation
+
+
+class Rows(NamedTuple):
+    """What a table of error rates has a row of."""
+
+    kind: str
+    order: str
+    light: str  # what a row is that stays light
+
+
+SESSIONS = Rows(
+    "session", ", from the oldest", "a session that its own layer does not fit, or one with too few trials."
+)
+PARTICIPANTS = Rows("participant", "", "a participant whose map does not fit, or one with too few trials.")
 
 
 def validation_sections(run: Run, unit: str) -> list[Section]:
@@ -30,6 +46,7 @@ def validation_sections(run: Run, unit: str) -> list[Section]:
         ]
     return [
         Section("rates", title, gathered(_rates(RunCharts(run), title))),
+        *_participants(run, unit),
         Section("sessions", f"{title} by session", _sessions(run, unit)),
     ]
 
@@ -65,8 +82,21 @@ def _rates(charts: RunCharts, title: str) -> list[Block | Missing]:
     ]
 
 
+def _participants(run: Run, unit: str) -> list[Section]:
+    """Where there are several."""
+    tables = [table for head in run.heads if (table := rate_table(run.validations, head, unit, PARTICIPANTS))]
+    title = f"{unit.capitalize()} error rate by participant"
+    return [Section("participants", title, tables, _trials_of(run.validations))] if tables else []
+
+
+def _trials_of(validations: Sequence[LogLine]) -> str:
+    counts: dict[str, int] = next((record[TRIALS] for record in reversed(validations) if record.get(TRIALS)), {})
+    each = ", ".join(f"{who} {trials:,}" for who, trials in counts.items())
+    return f"Labelled trials of the last validation: {each}." if each else ""
+
+
 def _sessions(run: Run, unit: str) -> list[Block]:
-    tables = [table for head in run.heads if (table := session_table(run.validations, head, unit))]
+    tables = [table for head in run.heads if (table := rate_table(run.validations, head, unit, SESSIONS))]
     return list(tables) or [Note("The validations have no rates by session.")]
 
 
@@ -75,43 +105,42 @@ class Cell(NamedTuple):
     text: str  # shown where the pointer rests
 
 
-class SessionRow(NamedTuple):
-    session: str
+class RateRow(NamedTuple):
+    name: str
     last: str
     cells: Sequence[Cell]
 
 
 @dataclass(frozen=True)
-class SessionTable:
-    template: ClassVar[str] = "sessions.html"
+class RateTable:
+    template: ClassVar[str] = "rates.html"
     title: str
+    kind: str  # of the rows: session or participant
     columns: Sequence[str]  # updates
-    rows: Sequence[SessionRow]
+    rows: Sequence[RateRow]
     levels: Sequence[str]  # what the colours mean
     healthy: str
 
 
-def session_table(validations: Sequence[LogLine], head: Term, unit: str) -> SessionTable | None:
-    """None where no validation has rates of this head by session."""
-    key = f"per_{head.name}_by_session"
+def rate_table(validations: Sequence[LogLine], head: Term, unit: str, rows: Rows) -> RateTable | None:
+    """None where no validation has such rates of this head."""
+    key = f"per_{head.name}_by_{rows.kind}"
     found = [record for record in validations if record.get(key)]
     if not found:
         return None
     kept = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, COLUMNS).round().astype(int))]
-    sessions = sorted({session for record in kept for session in record[key]}, key=by_date)
-    return SessionTable(
-        title=f"{head.title}: {unit} error rate by session (%)",
+    names = sorted({name for record in kept for name in record[key]}, key=by_date)
+    return RateTable(
+        title=f"{head.title}: {unit} error rate by {rows.kind} (%)",
+        kind=rows.kind,
         columns=[f"{record['update']:,}" for record in kept],
-        rows=[_row(session, kept, key) for session in sessions],
+        rows=[_row(name, kept, key) for name in names],
         levels=[
             f"below {LEVELS[0]}",
             *(f"{a}-{b}" for a, b in pairwise(LEVELS)),
             f"{LEVELS[-1]}+",
         ],
-        healthy=(
-            "One row a session, from the oldest; time runs to the right. Healthy: every row turns dark, and all about "
-            "as fast. A row that stays light is a session that its own layer does not fit, or one with too few trials."
-        ),
+        healthy=f"One row a {rows.kind}{rows.order}; time runs to the right. {HEALTHY} {rows.light}",
     )
 
 
@@ -119,13 +148,13 @@ def by_date(session: str) -> tuple[str, str]:
     return session[-len("YYYY.MM.DD") :], session
 
 
-def _row(session: str, validations: Sequence[LogLine], key: str) -> SessionRow:
-    cells = [_cell(session, record["update"], record[key].get(session)) for record in validations]
-    last: Any = validations[-1][key].get(session)
-    return SessionRow(session, "" if last is None else f"{100 * last:.1f}", cells)
+def _row(name: str, validations: Sequence[LogLine], key: str) -> RateRow:
+    cells = [_cell(name, record["update"], record[key].get(name)) for record in validations]
+    last: Any = validations[-1][key].get(name)
+    return RateRow(name, "" if last is None else f"{100 * last:.1f}", cells)
 
 
-def _cell(session: str, update: int, rate: float | None) -> Cell:
+def _cell(name: str, update: int, rate: float | None) -> Cell:
     if rate is None:
-        return Cell(None, f"{session}: none")
-    return Cell(bisect_right(LEVELS, 100 * rate), f"{session}, update {update:,}: {100 * rate:.1f} %")
+        return Cell(None, f"{name}: none")
+    return Cell(bisect_right(LEVELS, 100 * rate), f"{name}, update {update:,}: {100 * rate:.1f} %")

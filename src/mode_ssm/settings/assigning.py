@@ -5,7 +5,7 @@ from dataclasses import Field, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from mode_ssm.config import Facts
+from mode_ssm.config import Facts, word_of
 from mode_ssm.errors import InputError
 from mode_ssm.settings.hints import unknown_setting
 from mode_ssm.settings.values import NULL, shown, value_of, without_none
@@ -17,9 +17,11 @@ class Known(NamedTuple):
 
     hint: Any
     facts: Facts
+    field: str
 
 
 def known_fields(group: Any) -> dict[str, Known]:
+    """By the word that sets each."""
     schema: Any = type(group)
     return _known_fields(schema)
 
@@ -27,7 +29,7 @@ def known_fields(group: Any) -> dict[str, Known]:
 @cache
 def _known_fields(schema: type) -> dict[str, Known]:
     hints = get_type_hints(schema)
-    return {f.name: Known(hints[f.name], facts_of(f)) for f in fields(schema)}
+    return {word_of(f.name): Known(hints[f.name], facts_of(f), f.name) for f in fields(schema)}
 
 
 def facts_of(setting: Field[Any]) -> Facts:
@@ -61,7 +63,7 @@ class Assigning:
             InputError: where both were given.
         """
         for prefix, (group, given) in self._given.items():
-            for name, (_, facts) in known_fields(group).items():
+            for name, (_, facts, _) in known_fields(group).items():
                 pair = (name, facts.instead_of)
                 said = [one for one in pair if facts.instead_of and one in given and getattr(group, one)]
                 if len(said) == 2:
@@ -79,15 +81,15 @@ class Assigning:
             name, *rest = [*_by_alias(known, name), *rest]
         if name not in known or name == "kind":
             raise unknown_setting(self._root, prefix, path, given)
-        key, (hint, facts) = prefix + name, known[name]
-        current = getattr(group, name)
+        key, (hint, facts, field) = prefix + name, known[name]
+        current = getattr(group, field)
         if not rest:
-            setattr(group, name, self._whole(hint, facts, key, given, current))
+            setattr(group, field, self._whole(hint, facts, key, given, current))
             self._given.setdefault(prefix, (group, set()))[1].add(name)
         elif is_dataclass(current):
             self._in_group(current, f"{key}.", rest, given)
         elif get_origin(without_none(hint)[0]) is list:
-            self._in_list(current or [], Known(hint, facts), key, rest, given)
+            self._in_list(current or [], known[name], key, rest, given)
         elif isinstance(current, dict) and len(rest) == 1:
             current |= _mapping(hint, facts, key, {rest[0]: given})
         else:
@@ -149,7 +151,7 @@ class Assigning:
 
 def _by_alias(known: dict[str, Known], name: str) -> list[str]:
     """`ctc_weight` -> weights, ctc: the names of the setting that it means; else itself."""
-    for setting, (_, facts) in known.items():
+    for setting, (_, facts, _) in known.items():
         of = name.removesuffix(f"_{facts.alias}")
         if facts.alias and of != name and of.isidentifier():
             return [setting, of]
@@ -167,7 +169,7 @@ def walk(node: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every setting of a configuration as (dotted key, value), lists by index."""
     if is_dataclass(node):
         for f in fields(node):
-            yield from walk(getattr(node, f.name), f"{prefix}{f.name}.")
+            yield from walk(getattr(node, f.name), f"{prefix}{word_of(f.name)}.")
     elif isinstance(node, list) and node:
         for index, item in enumerate(node):
             yield from walk(item, f"{prefix}{index}.")

@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any
 
-from mode_ssm.config import CHOICES, Facts, TrainConfig
+from mode_ssm.config import CHOICES, Facts, TrainConfig, word_of
 from mode_ssm.settings.assigning import facts_of
 from mode_ssm.settings.reading import experiments
 
@@ -23,7 +23,7 @@ def settings_help(schema: type) -> str:
 
 def _lines(schema: type, prefix: str) -> Iterator[str]:
     for f in fields(schema):
-        key = prefix + f.name
+        key = prefix + word_of(f.name)
         if key in CHOICES:
             yield f"  {key}={'|'.join(CHOICES[key])}"
             for option, node in CHOICES[key].items():

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from mode_ssm.config import CHOICES, Facts
+from mode_ssm.config import CHOICES, Facts, word_of
 from mode_ssm.errors import InputError
 from mode_ssm.settings.yaml_text import Plain, Tree
 
@@ -51,7 +51,7 @@ def _nearest(key: str, names: Sequence[str]) -> str | None:
 def keys(node: Any, prefix: str = "") -> Iterator[tuple[str, type]]:
     """Every key that can be set, with the shape of its value: str (one value), list or dict (a group)."""
     for f in fields(node):
-        key, value, alias = prefix + f.name, getattr(node, f.name), f.metadata.get("facts", Facts()).alias
+        key, value, alias = prefix + word_of(f.name), getattr(node, f.name), f.metadata.get("facts", Facts()).alias
         yield key, dict if is_dataclass(value) or isinstance(value, dict) else list if isinstance(value, list) else str
         if is_dataclass(value):
             yield from keys(value, f"{key}.")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-from mode_ssm.config import CHOICES, Resume, TrainConfig
+from mode_ssm.config import CHOICES, Resume, TrainConfig, word_of
 from mode_ssm.errors import InputError
 from mode_ssm.settings.assigning import Assigning
 from mode_ssm.settings.values import shown
@@ -129,7 +129,8 @@ def _build(schema: type[Config], layers: Sequence[Layer]) -> Config:
             assigning.settle()
     for name in blank:
         if getattr(config, name) is MISSING:
-            raise InputError(f"The setting {name} has no default; give it as {name}=VALUE.")
+            word = word_of(name)
+            raise InputError(f"The setting {word} has no default; give it as {word}=VALUE.")
     return config
 
 

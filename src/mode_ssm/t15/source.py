@@ -32,7 +32,7 @@ class T15Source:
         return file_name(session, split)
 
     def index(self, split: str, sessions: Sequence[str]) -> SplitIndex:
-        return index_split(self.root, sessions, split, self.labels, self.cache_dir)
+        return index_split(self.root, sessions, split, self.labels.recorded, self.cache_dir)
 
     def read_labels(self, key: TrialKey, record: Record) -> Tensor | None:
         file = self._files.get(self.root / file_name(key.session, key.split))

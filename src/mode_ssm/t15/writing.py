@@ -25,8 +25,10 @@ class Place(NamedTuple):
 
 
 class Said(NamedTuple):
-    labels: Sequence[int]
-    sentence: str
+    """What is known of it: a recording may have sentences alone, or labels alone."""
+
+    labels: Sequence[int] | None
+    sentence: str | None
 
 
 class SessionWriter:
@@ -34,7 +36,6 @@ class SessionWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, h5py.File] = {}
         self._written = {"train": 0, "val": 0, "test": 0}
 
@@ -50,9 +51,15 @@ class SessionWriter:
             for name in sorted(self._files, key=lambda name: name == TRUTH):
                 os.replace(self.folder / f"{name}.part", self.folder / name)
 
-    def add(self, split: str, features: Features, block: int, number: int, said: Said | None) -> Place:
-        """Append a trial to the file of its split; `number` is its trial_num within the block."""
-        place = Place(split, f"trial_{self._written[split]:04d}")
+    def add(
+        self, split: str, features: Features, block: int, number: int, said: Said | None, name: str | None = None
+    ) -> Place:
+        """Append a trial to the file of its split; `number` is its trial_num within the block.
+
+        Args:
+            name: of its group, trial_NNNN; by its place in the file unless given.
+        """
+        place = Place(split, name or f"trial_{self._written[split]:04d}")
         self._written[split] += 1
         group = self._open(split_file(split)).create_group(place.group)
         group.create_dataset("input_features", data=features)
@@ -89,18 +96,24 @@ class SessionWriter:
 
     def _open(self, name: str) -> h5py.File:
         if name not in self._files:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._files[name] = h5py.File(self.folder / f"{name}.part", "w")
         return self._files[name]
 
 
 def _write_labels(group: h5py.Group, said: Said) -> None:
-    group.create_dataset("seq_class_ids", data=_padded(said.labels))
-    group.create_dataset("transcription", data=_padded([ord(c) for c in said.sentence]))
-    group.attrs["seq_len"] = len(said.labels)
-    group.attrs["sentence_label"] = said.sentence
+    """`transcription` is for ASCII alone."""
+    if said.labels is not None:
+        group.create_dataset("seq_class_ids", data=_padded(said.labels))
+    if said.sentence is not None and said.sentence.isascii():
+        group.create_dataset("transcription", data=_padded([ord(c) for c in said.sentence]))
+    if said.labels is not None:
+        group.attrs["seq_len"] = len(said.labels)
+    if said.sentence is not None:
+        group.attrs["sentence_label"] = said.sentence
 
 
 def _padded(values: Sequence[int]) -> NDArray[np.int32]:
-    row = np.zeros(LABEL_SLOTS, dtype=np.int32)
+    row = np.zeros(max(LABEL_SLOTS, len(values)), dtype=np.int32)
     row[: len(values)] = values
     return row

@@ -148,7 +148,7 @@ def blank_collapse(heads: Sequence[Term], history: History) -> str | None:
             continue
         return (
             f"After {history.done} updates of the stage the {head.title} head still says blank and little else "
-            f"(probability {blank:.2f}, PER {100 * rate:.0f} %); {head.silence_hint(history.setting)}."
+            f"(probability {blank:.2f}, {history.rate} {100 * rate:.0f} %); {head.silence_hint(history.setting)}."
         )
     return None
 
@@ -166,7 +166,7 @@ def head_behind(heads: Sequence[Term], history: History) -> str | None:
     if not far_behind or not BEHIND_LEARNING * before <= now <= before + WORSE_RATE:
         return None
     return (
-        f"After {history.done} updates of the stage the {behind.title} head has PER {100 * now:.0f} % "
+        f"After {history.done} updates of the stage the {behind.title} head has {history.rate} {100 * now:.0f} % "
         f"({100 * before:.0f} % two validations ago), the {ahead.title} head {100 * best:.0f} %; raise "
         f"{history.setting}.{behind.name}_weight{_or_rescale(heads)}."
     )
@@ -182,7 +182,7 @@ def worse_than_best(heads: Sequence[Term], history: History) -> str | None:
         best, now = min(rates[:-2]), min(rates[-2:])
         if now > best + WORSE_RATE and now > WORSE_TIMES * best:
             return (
-                f"The PER of the {head.title} head was {100 * best:.1f} % and has been {100 * now:.1f} % or more in "
-                f"the last 2 validations; lower training.optimizer.lr{_or_rescale(heads, ' in a joint stage')}."
+                f"The {history.rate} of the {head.title} head was {100 * best:.1f} % and has been {100 * now:.1f} % or "
+                f"more in the last 2 validations; lower training.optimizer.lr{_or_rescale(heads, ' in a joint stage')}."
             )
     return None

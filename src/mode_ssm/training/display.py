@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mode_ssm.labels import T15
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.recognition.checkpoint import Position
 from mode_ssm.recognition.network import not_read
@@ -149,12 +150,17 @@ def introduction(
 
 
 def epoch_summary(
-    position: Position, terms: Sequence[Term], updates: Sequence[Mapping[str, float]], rates: Mapping[str, float]
+    position: Position,
+    terms: Sequence[Term],
+    updates: Sequence[Mapping[str, float]],
+    rates: Mapping[str, float],
+    name: str = T15.rate,
 ) -> str:
     """One line: the epoch's mean losses and the error rates after it.
 
     Args:
         terms: of the stage; updates: what each measured.
+        name: of the rates, in short.
     """
     parts = [f"{clock(position.seconds)} so far"]
     known = {term.name: [numbers[term.loss_key] for numbers in updates if term.loss_key in numbers] for term in terms}
@@ -165,7 +171,7 @@ def epoch_summary(
         if means.get(first.name, 0) > 0 and means.get(further.name, 0) > 0:
             ratio = means[further.name] / means[first.name]
             parts.append(f"{further.title}/{first.title} ratio {ratio:.2f}")
-    parts += [f"val PER {head} {100 * rate:.2f} %" for head, rate in rates.items()]
+    parts += [f"val {name} {head} {100 * rate:.2f} %" for head, rate in rates.items()]
     return " | ".join([*parts, f"skipped {position.skipped}"])
 
 
@@ -182,8 +188,12 @@ def best_validation(folder: RunFolder, terms: Sequence[Term]) -> tuple[LogLine, 
     return min(reversed(of_stage), key=lambda pair: sum(pair[1].values()) / len(pair[1])) if of_stage else None
 
 
-def outcome(folder: RunFolder, data: str, terms: Sequence[Term]) -> Iterator[str]:
-    """What came of a run that is through: error rates of the best checkpoint, the files, and what to do next."""
+def outcome(folder: RunFolder, data: str, terms: Sequence[Term], name: str = T15.rate) -> Iterator[str]:
+    """What came of a run that is through: error rates of the best checkpoint, the files, and what to do next.
+
+    Args:
+        name: of the rates, in short.
+    """
     heads = [term.name for term in terms if term.validated]
     decoder, found = heads[0] if heads else "", best_validation(folder, terms)
     if found:
@@ -191,7 +201,7 @@ def outcome(folder: RunFolder, data: str, terms: Sequence[Term]) -> Iterator[str
         decoder = min(rates, key=lambda head: rates[head])
         of = f" of {best['trials']:,} trials with {best['labels']:,} labels" if best.get("trials") else ""
         said = ", ".join(f"{head} {100 * rate:.2f} %" for head, rate in rates.items())
-        yield f"Best of stage {best['stage']}, after its epoch {best['epoch'] + 1}: val PER {said}{of}"
+        yield f"Best of stage {best['stage']}, after its epoch {best['epoch'] + 1}: val {name} {said}{of}"
     yield f"Checkpoint {folder.best}, picture {folder.path / 'training.png'}, card {folder.path / 'card.md'}"
     run = shlex.quote(str(folder.path))
     if decoder:

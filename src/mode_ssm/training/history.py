@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mode_ssm.config import LossesConfig, StageConfig
+from mode_ssm.labels import T15
 
 LogLine = dict[str, Any]  # a line of metrics.jsonl
 
@@ -23,6 +24,7 @@ class History:
     start: int = 0  # updates done before it
     updates: list[LogLine] = field(default_factory=list)  # the last REMEMBERED_UPDATES, skipped ones too
     validations: list[LogLine] = field(default_factory=list)  # of the whole run
+    rate: str = T15.rate  # what the error rates are called
 
     def last(self, key: str, count: int) -> list[float]:
         """The last `count` values that were measured; nothing where there are fewer."""

@@ -121,7 +121,8 @@ class Trainer:
         stages, position = self.config.training.stages, self.position
         if self.is_main:
             records = self.folder.open(self.config, position)
-            self.monitor = Monitor(self.config, self.timetable.updates, position.speaking, records)
+            rate = self.splits.train.labels.rate
+            self.monitor = Monitor(self.config, self.timetable.updates, position.speaking, records, rate)
         every, done = self.config.training.log_every_updates, self.timetable.batches_done(position)
         self.display = Display(self.timetable.all_batches, done, every, silent=not self.is_main)
         try:
@@ -135,9 +136,9 @@ class Trainer:
                 self.folder.close()
         if self.is_main:
             with self.folder.writing():
-                draw_run(self.folder.path, self.terms)
+                draw_run(self.folder.path, self.terms, self.splits.train.labels.unit)
             write_card(self.folder, self.config, self.splits, self.model, self.position, self.terms)
-            for sentence in outcome(self.folder, self.config.data.words, self.terms):
+            for sentence in outcome(self.folder, self.config.data.words, self.terms, self.splits.train.labels.rate):
                 self.display.say(sentence)
         return self.folder.path
 
@@ -286,7 +287,8 @@ class Trainer:
         position.epoch, position.batch, position.earlier = position.epoch + 1, 0, []
         position.rates = rates
         self.save(*self.bests(rates), self.folder.last)
-        summary = epoch_summary(position, trained(self.terms, stage), self.epoch_numbers, rates)
+        name = self.splits.train.labels.rate
+        summary = epoch_summary(position, trained(self.terms, stage), self.epoch_numbers, rates, name)
         self.display.say(f"  {summary}")
 
     def bests(self, rates: Mapping[str, float]) -> list[Path]:
@@ -302,7 +304,7 @@ class Trainer:
         return [of_stage, self.folder.best]
 
     def validate(self, stage: StageConfig, stop: StopRequest) -> dict[str, float]:
-        """PER by head, of the heads that this stage trains."""
+        """Error rates by head, of the heads that this stage trains."""
         position = self.position
         heads = [term for term in trained(self.terms, stage) if term.validated]
         if self.splits.val is None or not heads:
@@ -323,7 +325,7 @@ class Trainer:
         for head in found.errors:
             if people := found.by_participant(head):
                 each = ", ".join(f"{who} {100 * one.rate:.2f} % of {one.trials}" for who, one in people.items())
-                self.display.say(f"  val PER {head} by participant: {each} trials")
+                self.display.say(f"  val {self.splits.train.labels.rate} {head} by participant: {each} trials")
         if not found.rates:
             self.display.warn(f"None of the {len(self.splits.val)} val trials could be read: no error rates")
         return found.rates

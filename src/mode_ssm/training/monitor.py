@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from mode_ssm.config import TrainConfig
+from mode_ssm.labels import T15
 from mode_ssm.training.alarms import update_alarms, validation_alarms
 from mode_ssm.training.history import REMEMBERED_UPDATES, History, LogLine
 from mode_ssm.training.terms import run_terms
@@ -20,6 +21,7 @@ class Monitor:
         updates_per_epoch: of each stage.
         speaking: for each alarm that is not over, the update at which it last went off; kept in the checkpoint.
         records: of a resumed run; those of versions that measured less are passed over.
+        rate: what the error rates are called.
     """
 
     def __init__(
@@ -28,11 +30,12 @@ class Monitor:
         updates_per_epoch: Sequence[int],
         speaking: dict[str, int],
         records: Iterable[LogLine] = (),
+        rate: str = T15.rate,
     ) -> None:
         self.config, self.updates_per_epoch, self.speaking = config, updates_per_epoch, speaking
         terms = run_terms(config)
         self.alarms = {"update": update_alarms(terms), "validation": validation_alarms(terms)}
-        self.history = History(config.training.stages[0], 0, config.losses, in_all=0)
+        self.history = History(config.training.stages[0], 0, config.losses, in_all=0, rate=rate)
         for record in records:
             self._remember(record)
 

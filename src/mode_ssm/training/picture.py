@@ -1,4 +1,4 @@
-"""The picture of a run: its losses, their ratios, and the phoneme error rates, with the stage switches marked."""
+"""The picture of a run: its losses, their ratios, and the error rates of labels, with the stage switches marked."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from mode_ssm.files import replacing
+from mode_ssm.labels import T15
 from mode_ssm.training.balance import balances
 from mode_ssm.training.run_folder import read_metrics
 from mode_ssm.training.terms import Term
 
 
-def draw_run(run: Path, terms: Sequence[Term]) -> Path:
+def draw_run(run: Path, terms: Sequence[Term], unit: str = T15.unit) -> Path:
     """Draw `training.png` from metrics.jsonl and return its path.
 
     Args:
         terms: of the run; each has its colour by its place.
+        unit: what a label is called.
     """
     from matplotlib.figure import Figure
 
@@ -25,6 +27,7 @@ def draw_run(run: Path, terms: Sequence[Term]) -> Path:
     losses, rates, ratios, norms = figure.subplots(2, 2).flat
     _losses(losses, updates, terms)
     _rates(rates, [r for r in records if r["kind"] == "validation"], terms)
+    rates.set_title(f"{unit.capitalize()} error rate, validation (%)")
     _ratios(ratios, updates, terms)
     norms.plot(*_smoothed(updates, "grad_norm"), color="tab:gray")  # an update without a readable trial has none
     norms.set(title="Gradient norm before clipping", yscale="log", xlabel="update")
@@ -57,7 +60,7 @@ def _rates(panel: Any, validations: list[dict[str, Any]], terms: Sequence[Term])
         y = [100 * rate for rate in rates]
         label = term.title + (f", last {y[-1]:.1f} %" if y else "")
         panel.plot(x, y, "o-", color=f"C{place}", markersize=3, label=label)
-    panel.set(title="Phoneme error rate, validation (%)", yscale="log", xlabel="update")
+    panel.set(yscale="log", xlabel="update")
     ticks = [0.5, 1, 2, 5, 10, 20, 50, 100]
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.minorticks_off()

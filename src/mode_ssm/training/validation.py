@@ -67,14 +67,16 @@ class Validation(NamedTuple):
         rates, heads = self.rates, [term.name for term in terms if term.validated]
         by_session = {head: {session: e.rate for session, e in errors.items()} for head, errors in self.errors.items()}
         labels = max((errors.reference_length for errors in self.totals.values()), default=0)
+        people = {head: found for head in self.errors if (found := self.by_participant(head))}
+        trials = {who: one.trials for of in people.values() for who, one in of.items()}
         return (
             {f"per_{head}": rates.get(head) for head in heads}
             | {f"per_{head}_by_session": of_head for head, of_head in by_session.items()}
             | {
-                f"per_{head}_by_participant": {who: one.rate for who, one in found.items()}
-                for head in self.errors
-                if (found := self.by_participant(head))
+                f"per_{head}_by_participant": {w: one.rate for w, one in found.items()}
+                for head, found in people.items()
             }
+            | ({"trials_by_participant": trials} if trials else {})
             | {f"blank_{head}": self.blank.get(head) for head in heads}
             | {measured.key: self.numbers.get(measured.key) for term in terms for measured in term.validation_measured}
             | {"trials": self.trials, "labels": labels, "left_out": self.left_out}

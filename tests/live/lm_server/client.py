@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from redis import Redis
 
+from tests.live.redis_rig import PATIENCE
+
 
 class Final(NamedTuple):
     sentence: str
@@ -54,8 +56,12 @@ class Client:
         raise AssertionError("no parameters stand in remote_lm_args")
 
     def _answer(self, stream: str) -> dict[bytes, bytes]:
-        found = self._redis.xread({stream: self._seen.get(stream, self._start)}, block=10_000, count=1)
-        assert found, f"no answer on {stream}"
+        after = self._seen.get(stream, self._start)
+        for _ in range(PATIENCE):  # a second each, so that no socket times out where the machine is busy
+            if found := self._redis.xread({stream: after}, block=1000, count=1):
+                break
+        else:
+            raise AssertionError(f"no answer on {stream} in {PATIENCE} s")
         ((_, ((number, fields),)),) = found
         self._seen[stream] = number
         return fields
