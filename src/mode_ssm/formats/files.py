@@ -94,9 +94,9 @@ class FilesSource(ABC):
         self, root: Path, files: SessionFiles, labels: Labels, max_sessions: int | None, dictionary: str | None = None
     ) -> None:
         self.root, self.labels = root, labels
-        self._pronouncing = (
-            None if dictionary is None else Pronouncing(read_dictionary(Path(dictionary)), dictionary, labels)
-        )
+        self._dictionary: Pronouncing | None = None
+        if dictionary is not None:
+            self._dictionary = Pronouncing(read_dictionary(Path(dictionary)), dictionary, labels)
         self.sessions = first_by_date(files, max_sessions)
         self._files = {session: files[session] for session in self.sessions}
         self._recordings: Recent[Path, Recording] = Recent(self.kept)
@@ -192,8 +192,8 @@ class FilesSource(ABC):
         shape = check_shape(found.shape, self.features_name, self.write_again)
         labels = found.labels if found.labels is not None and len(found.labels) else None
         labels = None if labels is None else check_labels(labels, self.labels, self.write_again)
-        if labels is None and found.sentence and self._pronouncing is not None:
-            made = self._pronouncing.labels(found.sentence)
+        if labels is None and found.sentence and self._dictionary is not None:
+            made = self._dictionary.labels(found.sentence)
             labels = made if len(made) else None
         return make_record(group, (found.block, found.number), shape, labels, found.sentence), labels
 
@@ -203,9 +203,9 @@ class FilesSource(ABC):
             return
         sound = [found for found in trials if found.fault is None]
         own = [found.labels is not None and len(found.labels) > 0 for found in sound]
-        if self._pronouncing is None and any(f.sentence and not has for f, has in zip(sound, own, strict=True)):
+        if self._dictionary is None and any(f.sentence and not has for f, has in zip(sound, own, strict=True)):
             yield NO_LABELS
-        if self._pronouncing is not None and own and all(own):
+        if self._dictionary is not None and own and all(own):
             yield OWN_LABELS
 
     def _told(self, session: str, found: Found) -> Told:
