@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from mode_ssm.cli import main
-from tests.inputs import conversion, counts, fields, mended, scales, toolkit
+from tests.inputs import conversion, counts, fields, formats, mended, scales, toolkit
 from tests.inputs.row import Place, Row, write_said
 from tests.small import SMALL
 
-ROWS: tuple[Row, ...] = (*mended.ROWS, *counts.ROWS, *fields.ROWS, *scales.ROWS, *toolkit.ROWS, *conversion.ROWS)
+OF_RUNS = (*mended.ROWS, *counts.ROWS, *fields.ROWS, *scales.ROWS, *toolkit.ROWS)
+ROWS: tuple[Row, ...] = (*OF_RUNS, *conversion.ROWS, *formats.ROWS)
 
 
 def status_of(words: list[str]) -> int:

@@ -19,6 +19,7 @@ from mode_ssm.config import (
     ConvertConfig,
     DecodeConfig,
     EvaluateConfig,
+    ExportConfig,
     InspectConfig,
     ListeningConfig,
     LiveConfig,
@@ -57,6 +58,12 @@ COMMANDS = {
         InspectConfig,
         "commands.inspect:inspect",
         "say what a data root holds and what is wrong, or draw it",
+        "data.data_root",
+    ),
+    "export": Command(
+        ExportConfig,
+        "commands.export:export",
+        "write recordings of any format as NWB, a file a session",
         "data.data_root",
     ),
     "convert": Command(

@@ -66,10 +66,16 @@ class DataConfig:
     roots: list[str] | None = setting(
         None, "instead: several data roots, [DIR,DIR], read as one; null = data_root", path=True, instead_of="data_root"
     )
-    source: str = setting("t15", "the format of the data root: t15, npz, nwb, t12 or an4")
-    nwb_series: str | None = setting(None, "of source=nwb: the series with the features; null = the only one")
+    source: str = setting("t15", "the format of the data root: t15, npz, nwb, t12, an4, falcon_h2 or kunz")
+    nwb_series: str | None = setting(
+        None, "of source=nwb: the series with the features, or units; null = the only series, else the units"
+    )
+    sentence_column: str | None = setting(None, "of source=nwb: the column with the sentences; null = sentence")
     dictionary: str | None = setting(
-        None, "of source=t12, and of labels that are made from it: a file in CMU format", path=True
+        None, "of source=t12, npz, nwb or kunz, and of labels that are made from it: a file in CMU format", path=True
+    )
+    behaviours: list[str] | None = setting(
+        None, "of source=kunz: those that are read, such as [attempted,mouthed]; null = all"
     )
     labels: str | None = setting(
         None, "the set of labels: a YAML file, letters or t15; null = labels.yaml of the root, else t15", path=True
@@ -918,6 +924,14 @@ class InspectConfig:
     )
 
 
+@dataclass(kw_only=True)
+class ExportConfig:
+    """`mode-ssm export`: recordings of any format as NWB, a file a session."""
+
+    out: str = required("a new folder, for <session>.nwb and labels.yaml", path=True)
+    data: DataConfig = field(default_factory=DataConfig)
+
+
 @dataclass
 class SimulateConfig:
     """`mode-ssm simulate`."""
@@ -952,6 +966,8 @@ class ConvertConfig:
     from_: str = required("NAME:PATH, a format that data.source reads and its data root: npz:DIR, an4:FILE.tar.gz")
     out: str = required("the data root to write, in the T15 layout", path=True)
     nwb_series: str | None = same_as(DataConfig, "nwb_series")
+    sentence_column: str | None = same_as(DataConfig, "sentence_column")
+    behaviours: list[str] | None = same_as(DataConfig, "behaviours")
     dictionary: str | None = same_as(DataConfig, "dictionary")
     labels: str | None = same_as(DataConfig, "labels")
     max_sessions: int | None = same_as(DataConfig, "max_sessions")

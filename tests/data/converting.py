@@ -13,7 +13,7 @@ from mode_ssm.config import ConvertConfig, DataConfig
 from mode_ssm.data import open_source
 from mode_ssm.data.conversion import Conversion
 from mode_ssm.data.opening import split_entries
-from mode_ssm.data.source import SPLITS
+from mode_ssm.data.source import READ_BY, SPLITS
 from mode_ssm.index import MalformedError
 from tests.formats import an4_archive, test_npz
 
@@ -55,6 +55,24 @@ def write_an4(root: Path) -> DataConfig:
     return DataConfig(data_root=str(archive), source="an4")
 
 
+def write_falcon_h2(root: Path) -> DataConfig:
+    pytest.importorskip("pynwb", reason="pynwb is not installed")
+    from tests.formats import test_falcon_h2
+
+    test_falcon_h2.write(root)
+    test_falcon_h2.write(root, "sub-T5-held-out-calib_ses-20230417.nwb", seed=1)
+    return test_falcon_h2.config_of(root)
+
+
+def write_kunz(root: Path) -> DataConfig:
+    pytest.importorskip("scipy", reason="scipy is not installed")
+    from tests.formats import test_kunz
+
+    for seed, behaviour in enumerate(("attempted", "mouthed", "reading")):
+        test_kunz.write(root, behaviour, seed=seed)
+    return test_kunz.config_of(root, behaviours=["attempted", "reading"])
+
+
 def write_letters(root: Path) -> DataConfig:
     config = write_npz(root)
     (root / "labels.yaml").write_text(
@@ -75,11 +93,13 @@ WRITERS: dict[str, Callable[[Path], DataConfig]] = {
     "t12": write_t12,
     "t12 without a dictionary": write_t12_unspelt,
     "an4": write_an4,
+    "falcon_h2": write_falcon_h2,
+    "kunz": write_kunz,
 }
 
 
 def config_of(data: DataConfig, out: Path, **changed: Any) -> ConvertConfig:
-    given = {"dictionary": data.dictionary, "nwb_series": data.nwb_series} | changed
+    given = {name: getattr(data, name) for name in READ_BY} | changed
     return ConvertConfig(from_=f"{data.source}:{data.data_root}", out=str(out), **given)
 
 

@@ -14,6 +14,7 @@ from mode_ssm.data.conversion import Conversion
 from mode_ssm.data.converted import CONVERTED
 from mode_ssm.data.source import SOURCES
 from mode_ssm.errors import InputError
+from mode_ssm.labels import T15
 from tests.data.converting import SESSIONS, WRITERS, config_of, convert, digests, trials, write_npz
 from tests.formats import test_npz
 
@@ -34,7 +35,7 @@ def test_what_is_converted_reads_as_its_source(tmp_path: Path, name: str) -> Non
     assert {*read} == {*expected}
     for trial, value in expected.items():
         assert read[trial] == value, trial
-    assert (out / "labels.yaml").exists() is (name == "npz of other labels")
+    assert (out / "labels.yaml").exists() is (expected["labels"] != T15)
 
 
 def test_the_journal_says_what_stands_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,8 +104,8 @@ def test_what_names_no_source(tmp_path: Path) -> None:
         f"from={absent}: data.data_root={tmp_path / 'no'} does not exist;"
     )
     write_npz(tmp_path / "source")
-    unread = refusal(ConvertConfig(f"npz:{tmp_path / 'source'}", str(tmp_path / "out"), dictionary="a.txt"))
-    assert "data.dictionary is set and data.source=npz does not read it; t12 does." in unread
+    unread = refusal(ConvertConfig(f"npz:{tmp_path / 'source'}", str(tmp_path / "out"), nwb_series="a"))
+    assert "data.nwb_series is set and data.source=npz does not read it; nwb does." in unread
     assert not (tmp_path / "out").exists()
 
 

@@ -187,7 +187,9 @@ def test_any_damaged_byte_is_a_problem_or_none(tmp_path):
 def test_roots_and_settings_that_do_not_fit(tmp_path):
     with pytest.raises(InputError, match="holds no train, test or competitionHoldOut with files such as"):
         open_source(config_of(tmp_path))
-    with pytest.raises(InputError, match=r"data.dictionary is set and data.source=t15 does not read it; t12 does\."):
+    with pytest.raises(
+        InputError, match=r"data.dictionary is set and data.source=t15 does not read it; t12 or npz or nwb"
+    ):
         open_source(DataConfig(data_root=str(tmp_path), dictionary="cmu.txt"))
     write(tmp_path)
     (tmp_path / "odd.txt").write_text("HERE  H IY R\n")

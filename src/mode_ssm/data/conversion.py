@@ -14,7 +14,7 @@ from mode_ssm.config import BadTrial, ConvertConfig, DataConfig
 from mode_ssm.data.converted import Converted, Origin
 from mode_ssm.data.dataset import TrialEntry, bad_trial, read_trial
 from mode_ssm.data.opening import split_entries
-from mode_ssm.data.source import SOURCES, SPLITS, Source, open_source
+from mode_ssm.data.source import READ_BY, SOURCES, SPLITS, Source, open_source
 from mode_ssm.data.stamps import Stamps, changed_file, stamps_of, utf8
 from mode_ssm.errors import InputError
 from mode_ssm.files import replace_text
@@ -24,7 +24,7 @@ from mode_ssm.t15.sessions import file_name
 from mode_ssm.t15.writing import Said, SessionWriter
 
 T15_LAYOUT = "t15"
-SETTINGS = ("nwb_series", "dictionary", "labels", "max_sessions", "channels")  # which determine what is written
+SETTINGS = (*READ_BY, "labels", "max_sessions", "channels")  # which determine what is written
 FILES = ("dictionary", "labels")  # those of them that may name a file
 OnTrial = Callable[[str, int, int], object]  # the file, how many of its trials are written, of how many
 

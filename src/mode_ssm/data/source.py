@@ -17,6 +17,8 @@ from mode_ssm.data.made_labels import MadeLabels
 from mode_ssm.data.roots import SeveralRoots
 from mode_ssm.errors import InputError
 from mode_ssm.formats.an4 import An4Source
+from mode_ssm.formats.falcon_h2 import FalconH2Source
+from mode_ssm.formats.kunz import KunzSource
 from mode_ssm.formats.npz import NpzSource
 from mode_ssm.formats.nwb import NwbSource
 from mode_ssm.formats.t12 import T12Source
@@ -60,10 +62,14 @@ SOURCES: dict[str, Callable[[DataConfig], Source]] = {
     "nwb": NwbSource,
     "t12": T12Source,
     "an4": An4Source,
+    "falcon_h2": FalconH2Source,
+    "kunz": KunzSource,
 }
 READ_BY = {
-    "dictionary": ("t12",),
+    "dictionary": ("t12", "npz", "nwb", "kunz"),
     "nwb_series": ("nwb",),
+    "sentence_column": ("nwb",),
+    "behaviours": ("kunz",),
 }  # settings that not every format reads, and the formats that do
 
 

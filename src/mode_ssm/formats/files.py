@@ -1,7 +1,7 @@
 """What every format of files shares: an index of checked trials, and one trial's labels and features at a time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -13,6 +13,8 @@ from torch import Tensor
 
 from mode_ssm.batch import TrialKey
 from mode_ssm.checks import LabelArray, check_labels, check_shape, make_record
+from mode_ssm.dictionary import read_dictionary
+from mode_ssm.formats.pronounced import Pronouncing
 from mode_ssm.formats.recent import Recent
 from mode_ssm.index import MalformedError, Problem, Record, Remedy, SplitIndex, Told
 from mode_ssm.labels import Labels
@@ -20,6 +22,8 @@ from mode_ssm.t15.files import stat_file
 from mode_ssm.t15.sessions import first_by_date
 
 SPLITS = ("train", "val", "test")
+NO_LABELS = "has sentences and no phonemes", "Give data.dictionary=FILE, a dictionary in CMU format, which makes them."
+OWN_LABELS = "has labels of its own", "The dictionary data.dictionary is for trials that have sentences alone."
 SessionFiles = Mapping[str, Mapping[str, tuple[Path, ...]]]  # of each session and split, the files that may hold some
 
 
@@ -76,17 +80,23 @@ class FilesSource(ABC):
     Args:
         files: of each session and split, in order, the files that may hold some of it.
         max_sessions: the first so many by date.
+        dictionary: in CMU format, which makes labels of the sentences of trials that have none.
 
     Raises:
-        InputError: where max_sessions is no number of sessions.
+        InputError: where max_sessions is no number of sessions, or the dictionary cannot be read.
     """
 
     kept = 8  # files that are held open, or in memory
     features_name = "features"  # what messages call them
     write_again = Remedy("Write the trial again", "remove it")
 
-    def __init__(self, root: Path, files: SessionFiles, labels: Labels, max_sessions: int | None) -> None:
+    def __init__(
+        self, root: Path, files: SessionFiles, labels: Labels, max_sessions: int | None, dictionary: str | None = None
+    ) -> None:
         self.root, self.labels = root, labels
+        self._dictionary: Pronouncing | None = None
+        if dictionary is not None:
+            self._dictionary = Pronouncing(read_dictionary(Path(dictionary)), dictionary, labels)
         self.sessions = first_by_date(files, max_sessions)
         self._files = {session: files[session] for session in self.sessions}
         self._recordings: Recent[Path, Recording] = Recent(self.kept)
@@ -162,7 +172,8 @@ class FilesSource(ABC):
             except MalformedError as malformed:
                 part.problems.append(malformed.problem(name, None, split))
                 continue
-            part.notes.extend(Problem(name, None, what, sentence) for what, sentence in recording.notes)
+            notes = (*recording.notes, *self._of_labels(recording.trials))
+            part.notes.extend(Problem(name, None, what, sentence) for what, sentence in notes)
             for place, found in enumerate(recording.trials):
                 if found.split in (None, split):
                     group, count = f"trial_{count:04d}", count + 1
@@ -181,7 +192,21 @@ class FilesSource(ABC):
         shape = check_shape(found.shape, self.features_name, self.write_again)
         labels = found.labels if found.labels is not None and len(found.labels) else None
         labels = None if labels is None else check_labels(labels, self.labels, self.write_again)
+        if labels is None and found.sentence and self._dictionary is not None:
+            made = self._dictionary.labels(found.sentence)
+            labels = made if len(made) else None
         return make_record(group, (found.block, found.number), shape, labels, found.sentence), labels
+
+    def _of_labels(self, trials: Sequence[Found]) -> Iterator[tuple[str, str]]:
+        """A note, where labels could be made and are not, or a dictionary is given and nothing asks for it."""
+        if self.labels.made_from is not None:  # of the sentences, by a rule
+            return
+        sound = [found for found in trials if found.fault is None]
+        own = [found.labels is not None and len(found.labels) > 0 for found in sound]
+        if self._dictionary is None and any(f.sentence and not has for f, has in zip(sound, own, strict=True)):
+            yield NO_LABELS
+        if self._dictionary is not None and own and all(own):
+            yield OWN_LABELS
 
     def _told(self, session: str, found: Found) -> Told:
         labels = found.labels

@@ -4,7 +4,8 @@
 
     features       (sum of T, C)  any real number type
     offsets        (N + 1,)       trial i is features[offsets[i]:offsets[i + 1]]
-    labels         (sum of U,)    label numbers, with label_offsets (N + 1,); both absent where nothing is labelled
+    labels         (sum of U,)    label numbers, with label_offsets (N + 1,); both absent where nothing is labelled,
+                                  or data.dictionary makes them of the sentences
     sentences      (N,) texts     "" where there is none; may be absent
     block, number  (N,)           the block, and the trial's number within; 0 and the trial's place unless given
     split          (N,) texts     train, val or test, of a file of a session; train unless given
@@ -57,7 +58,7 @@ class NpzSource(FilesSource):
                 f"data.data_root={root} holds no <participant>.YYYY.MM.DD.npz, such as m1.2016.03.25.npz, and no such "
                 "folder with train.npz; set data.data_root to the folder that holds them, or data.source to its format."
             )
-        super().__init__(root, files, labels_of(root, config.labels), config.max_sessions)
+        super().__init__(root, files, labels_of(root, config.labels), config.max_sessions, config.dictionary)
         self._found = files
 
     def open(self, path: Path) -> "NpzRecording":

@@ -40,6 +40,11 @@ def unread_files(root: Path, read: SessionFiles, remedy: str) -> list[Problem]:
     ]
 
 
+def files_below(root: Path, suffix: str) -> list[Path]:
+    """The files with a suffix in the root and its folders, as deep as `unread_files` looks, by path."""
+    return sorted(path for path in _all_files(folder_files(root)) if path.suffix == suffix)
+
+
 def _all_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Down to two folders below the root."""
     for path in paths:

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from mode_ssm.checks import check_whole
 from mode_ssm.config import DataConfig
-from mode_ssm.dictionary import read_dictionary
 from mode_ssm.errors import InputError
 from mode_ssm.formats.files import FilesSource, Found
 from mode_ssm.formats.mat import AGAIN, matrix, read_mat, row, variable
-from mode_ssm.formats.pronounced import Pronouncing
 from mode_ssm.formats.roots import folder_files, root_files, unread_files
 from mode_ssm.formats.scaling import z_score
 from mode_ssm.index import MalformedError, Problem
@@ -28,7 +26,6 @@ from mode_ssm.t15.sessions import SESSION_NAME
 
 FOLDERS = {"train": "train", "test": "val", "competitionHoldOut": "test"}
 AREA_6V = 128  # channels
-NO_LABELS = "has sentences and no phonemes", "Give data.dictionary=FILE, a dictionary in CMU format, which makes them."
 _RENAME = "Read are {train,test,competitionHoldOut}/<participant>.YYYY.MM.DD.mat; rename it, or move it elsewhere."
 
 
@@ -56,15 +53,10 @@ class T12Source(FilesSource):
                 f"data.data_root={config.data_root} holds no train, test or competitionHoldOut with files such as "
                 "t12.2022.04.28.mat; set data.data_root to competitionData of Brain-to-Text '24, or the folder above."
             )
-        super().__init__(root, self._found, labels_of(root, config.labels), config.max_sessions)
-        given = config.dictionary
-        self._pronouncing = None if given is None else Pronouncing(read_dictionary(Path(given)), given, self.labels)
+        super().__init__(root, self._found, labels_of(root, config.labels), config.max_sessions, config.dictionary)
 
     def open(self, path: Path) -> "T12Recording":
-        recording = T12Recording(path, self._pronouncing)
-        if self.labels.made_from is not None:  # its sentences are enough
-            recording.notes = []
-        return recording
+        return T12Recording(path)
 
     def unread(self) -> list[Problem]:
         return unread_files(self.root, self._found, _RENAME)
@@ -77,18 +69,18 @@ class T12Recording:
         MalformedError: where it cannot be read or is not as the set has it.
     """
 
-    def __init__(self, path: Path, pronouncing: Pronouncing | None) -> None:
+    notes = ()
+
+    def __init__(self, path: Path) -> None:
         found = read_mat(path, ("sentenceText", "blockIdx", "tx1", "spikePow"))
         count = variable(found, "tx1").size
         blocks = [check_whole(block, "blockIdx", AGAIN) for block in row(found, "blockIdx", count)]
         texts = _texts(found, count)
-        self.notes = [NO_LABELS] if any(texts) and pronouncing is None else []
         crossings, powers = (row(found, name, count) for name in ("tx1", "spikePow"))
         self._features = [_joined(*pair) for pair in zip(crossings, powers, strict=True)]
         z_score(self._features, blocks)
         self.trials = [
-            self._trial(place, block, texts[place], pronouncing, blocks[:place].count(block))
-            for place, block in enumerate(blocks)
+            self._trial(place, block, texts[place], blocks[:place].count(block)) for place, block in enumerate(blocks)
         ]
 
     def features(self, place: int) -> NDArray[Any]:
@@ -97,16 +89,11 @@ class T12Recording:
             raise found
         return found
 
-    def _trial(self, place: int, block: int, text: str, pronouncing: Pronouncing | None, number: int) -> Found:
-        features, labels = self._features[place], None
-        fault = features if isinstance(features, MalformedError) else None
-        if text and pronouncing is not None and fault is None:
-            try:
-                labels = pronouncing.labels(text)
-            except MalformedError as malformed:
-                fault = malformed
-        shape = () if isinstance(features, MalformedError) else features.shape
-        return Found(None, block, number, shape, labels, text or None, fault)
+    def _trial(self, place: int, block: int, text: str, number: int) -> Found:
+        features = self._features[place]
+        if isinstance(features, MalformedError):
+            return Found(None, block, number, (), None, text or None, features)
+        return Found(None, block, number, features.shape, None, text or None)
 
 
 def _texts(found: dict[str, NDArray[Any]], count: int) -> list[str]:

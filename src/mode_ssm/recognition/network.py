@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -111,6 +111,8 @@ class Recogniser:
 
         A rule by which its labels are made goes with it to any root.
         """
+        from mode_ssm.data.source import READ_BY
+
         own, labels = self.checkpoint.config.data, self.checkpoint.labels
         found = given if given.channels is not None else replace(given, channels=own.channels)
         found = replace(found, source=found.source or own.source)
@@ -118,8 +120,8 @@ class Recogniser:
             dictionary = own.dictionary if labels.made_from is MadeFrom.dictionary else None
             found = replace(found, labels=json.dumps(labels.as_dict()), dictionary=found.dictionary or dictionary)
         if found.source == own.source:
-            dictionary, series = found.dictionary or own.dictionary, found.nwb_series or own.nwb_series
-            found = replace(found, dictionary=dictionary, nwb_series=series)
+            of_format: dict[str, Any] = {name: getattr(own, name) for name in READ_BY if getattr(found, name) is None}
+            found = replace(found, **of_format)
         if given.data_root or given.roots is not None:
             return found
         if not all(Path(root).exists() for root in own.roots or [own.data_root]):

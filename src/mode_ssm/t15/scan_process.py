@@ -1,4 +1,4 @@
-"""Index HDF5 files in a process of its own: damaged bytes can make the HDF5 library hang or crash, past any `except`.
+"""Read HDF5 files in a process of its own: damaged bytes can make the HDF5 library hang or crash, past any `except`.
 
 One process serves all files, and another one takes its place when a file was its end. It leaves when it is idle.
 """
@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 from mode_ssm.index import MalformedError
 from mode_ssm.labels import Labels
@@ -27,29 +28,41 @@ IDLE_S = 20.0
 _UNCAUGHT = 1  # the exit status after a Python exception
 _TIME_IS_UP = 27  # SIGPROF, which Windows has not
 
+Arguments = TypeVarTuple("Arguments")
+Answer = TypeVar("Answer")
+
 
 class _Question(NamedTuple):
-    root: Path
-    session: str
-    split: str
-    labels: Labels
+    read: Callable[..., Any]
+    arguments: tuple[Any, ...]
     limit_s: float
 
 
-_Answer = FileIndex | MalformedError
+def apart(read: Callable[[*Arguments], Answer], *arguments: *Arguments, limit_s: float | None = None) -> Answer:
+    """Call a function of a module, which reads a file, apart from this process; what it takes and gives is pickled.
+
+    Args:
+        limit_s: of processor time; None = LIMIT_S.
+
+    Raises:
+        MalformedError: as the function, and where the file makes the HDF5 library crash, or hang (not noticed on
+            Windows).
+    """
+    answer = _scanner(os.getpid()).ask(_Question(read, arguments, LIMIT_S if limit_s is None else limit_s))
+    if isinstance(answer, MalformedError):
+        raise answer
+    found: Answer = answer
+    return found
 
 
 def scan_file(root: Path, session: str, split: str, labels: Labels) -> FileIndex:
     """As scan.scan_file, apart from this process.
 
     Raises:
-        MalformedError: as there, and where the file makes the HDF5 library crash, or hang (not noticed on Windows).
+        MalformedError: as there, and as `apart`.
     """
     stat_file(root / file_name(session, split))
-    answer = _scanner(os.getpid()).ask(_Question(root, session, split, labels, LIMIT_S))
-    if isinstance(answer, MalformedError):
-        raise answer
-    return answer
+    return apart(scan.scan_file, root, session, split, labels)
 
 
 @functools.cache
@@ -65,7 +78,7 @@ class _Scanner:
         self._turn = threading.Lock()
         atexit.register(self._stop)
 
-    def ask(self, question: _Question) -> _Answer:
+    def ask(self, question: _Question) -> Any:
         with self._turn:
             while True:
                 if self._process is not None and self._process.poll() is not None:
@@ -101,13 +114,12 @@ def _start() -> "subprocess.Popen[bytes]":
     )
 
 
-def _exchange(process: "subprocess.Popen[bytes]", question: _Question) -> _Answer:
+def _exchange(process: "subprocess.Popen[bytes]", question: _Question) -> Any:
     assert process.stdin is not None
     assert process.stdout is not None
     pickle.dump(question, process.stdin)
     process.stdin.flush()
-    answer: _Answer = pickle.load(process.stdout)
-    return answer
+    return pickle.load(process.stdout)
 
 
 def _await(process: "subprocess.Popen[bytes]") -> int:
@@ -122,7 +134,7 @@ def _await(process: "subprocess.Popen[bytes]") -> int:
 
 def _malformed(status: int) -> MalformedError:
     if status == _UNCAUGHT:
-        raise RuntimeError("The process that indexes the data ended with the error above.")
+        raise RuntimeError("The process that reads the data ended with the error above.")
     if status == -_TIME_IS_UP:
         return MalformedError("is a damaged HDF5 file: the HDF5 library does not come to an end with it", COPY_AGAIN)
     name = signal.Signals(-status).name if status < 0 else f"status {status}"
@@ -149,9 +161,9 @@ def serve() -> None:
         answers.flush()
 
 
-def _answer(question: _Question) -> _Answer:
+def _answer(question: _Question) -> Any:
     try:
-        return scan.scan_file(question.root, question.session, question.split, question.labels)
+        return question.read(*question.arguments)
     except MalformedError as malformed:
         return malformed
     except MemoryError:
