@@ -12,6 +12,7 @@ from mode_ssm.config import Backend, Direction, GRUEncoderConfig, SSMEncoderConf
 from mode_ssm.errors import InputError
 from mode_ssm.models.attention import LocalAttention
 from mode_ssm.models.convolution import depthwise_conv
+from mode_ssm.models.folded_layer import FoldedLayer
 from mode_ssm.models.gru import GRUEncoder, reverse
 from mode_ssm.models.pointwise import Dropout, ResidualDropout, keep_factors
 from mode_ssm.models.ssm_layer import WAYS, SSMLayer
@@ -131,6 +132,22 @@ def test_the_plain_way_agrees_with_the_fused(direction, autocast):
     for ours, theirs in zip(*found, strict=True):
         assert ours.dtype is theirs.dtype
         assert (ours - theirs).detach().norm() < (6e-2 if autocast else 1e-5) * theirs.detach().norm()
+
+
+@torch.no_grad()
+def test_a_folded_step_is_that_of_the_layer():
+    config = SSMEncoderConfig(
+        direction=Direction.causal, width=16, expansion=2, head_width=8, state_size=4, conv_frames=3
+    )
+    layer = SSMLayer(config)
+    for name in ("norm.weight", "out_norm", "skip", "conv_bias"):
+        torch.nn.init.normal_(layer.get_parameter(name))
+    folded = FoldedLayer(layer)
+    plain = state = layer.initial_state(3)
+    for frame in torch.randn(12, 3, 16):
+        expected, plain = layer.step(frame, plain)
+        found, state = folded.step(frame, state)
+        torch.testing.assert_close((found, *state), (expected, *plain), rtol=1e-5, atol=1e-6)
 
 
 def test_heads_that_do_not_fit_are_errors():

@@ -65,6 +65,10 @@ def test_smoothing_is_a_gaussian_average_of_what_is_there(kind, sd):
     mask = torch.ones(1, 30, dtype=torch.bool)
     found = smoothing(torch.tensor(features, dtype=torch.float32)[None], mask)[0]
     torch.testing.assert_close(found, torch.tensor(sums / present, dtype=torch.float32))
+    for count in (1, 4, 30):  # the last ones of a few or of many frames
+        start = max(0, 30 - count - smoothing.past)
+        last = smoothing.last(torch.tensor(features[start:], dtype=torch.float32), count)
+        torch.testing.assert_close(last, found[-count:])
 
 
 def test_the_default_smoothing_has_nine_taps_and_its_causal_half_the_stated_delay():

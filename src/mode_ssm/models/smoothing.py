@@ -9,6 +9,8 @@ from mode_ssm.batch import FRAME_MS
 from mode_ssm.config import Smoothing
 from mode_ssm.models.convolution import depthwise_conv
 
+FEW = 32  # frames, up to which one product is faster than convolutions
+
 
 class GaussianSmoothing(nn.Module):
     """Average neighbouring frames with Gaussian weights, cut at two standard deviations.
@@ -31,6 +33,7 @@ class GaussianSmoothing(nn.Module):
         weights /= weights.sum()
         self.delay_ms = -FRAME_MS * float((weights * offsets).sum())
         self.register_buffer("weights", weights.float(), persistent=False)
+        self._matrices: dict[tuple[int, int], Tensor] = {}  # of `last`
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Smooth (B, T, C) features that are zero where the (B, T) mask is false; padding gets any finite value."""
@@ -38,3 +41,16 @@ class GaussianSmoothing(nn.Module):
         sums = depthwise_conv(features, kernel.expand(features.shape[2], -1), past=self.past, future=self.future)
         present = depthwise_conv(mask[..., None].to(features.dtype), kernel[None], past=self.past, future=self.future)
         return sums / present.clamp(min=torch.finfo(features.dtype).tiny)
+
+    def last(self, features: Tensor, count: int) -> Tensor:
+        """Smooth the last `count` of (T, C) features, which are a trial or at least its last count + `past` frames."""
+        if len(features) > FEW:
+            smoothed = self.forward(features[None], features.new_ones(1, len(features), dtype=torch.bool))
+            return smoothed[0, -count:]
+        place = len(features), count
+        if place not in self._matrices:
+            age = torch.arange(place[0])[-count:, None] - torch.arange(place[0])
+            seen = ((age >= -self.future) & (age <= self.past)).to(self.weights.device)
+            weights = self.weights[(self.past - age).clamp(0, self.past + self.future)] * seen
+            self._matrices[place] = weights / weights.sum(1, keepdim=True)
+        return self._matrices[place] @ features

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from mode_ssm.config import Direction, Smoothing
 from mode_ssm.errors import InputError
 from mode_ssm.models.encoder import Encoder
+from mode_ssm.models.folded_layer import FoldedLayer
 from mode_ssm.models.int8 import pack
 from mode_ssm.models.model import ModeSSM
 from mode_ssm.models.preprocessor import count_patches
+from mode_ssm.models.ssm_layer import SSMLayer
 
 
 class EncoderStream:
@@ -87,8 +89,7 @@ class EncoderStream:
         if smoothing is not None:
             known = torch.cat([self._recent, piece])
             self._recent = known[max(0, len(known) - smoothing.past) :]
-            mask = torch.ones(1, len(known), dtype=torch.bool, device=known.device)
-            piece = smoothing(known[None], mask)[0, len(known) - len(piece) :]
+            piece = smoothing.last(known, len(piece))
         return self._preprocessor.correct(piece[None], self._session, (self._person,))[0]
 
     def _patches(self, corrected: Tensor) -> Tensor:
@@ -103,8 +104,13 @@ class EncoderStream:
 
 
 def _for_single_frames(encoder: Encoder) -> Encoder:
-    """A copy whose wider projections lie in memory by column, where a product with one frame reads them faster."""
+    """A copy with folded state-space layers, whose wider projections lie in memory by column, where a product with one
+    frame reads them faster.
+    """
     encoder = copy.deepcopy(encoder)
+    for name, module in [*encoder.named_modules()]:
+        if isinstance(module, SSMLayer):
+            encoder.set_submodule(name, FoldedLayer(module))
     for module in encoder.modules():
         if isinstance(module, nn.Linear) and module.out_features > module.in_features:
             module.weight = nn.Parameter(module.weight.detach().t().contiguous().t())
