@@ -51,7 +51,7 @@ SETTINGS = [
         nothing,
         "inspect {root} data.source=h2",
         2,
-        "choose t15 or npz or nwb or t12 or an4 or falc",
+        "choose t15 or npz or nwb or t12 or an4",
     ),
 ]
 ROWS = [*EXPORTS, *SETTINGS]
