@@ -92,7 +92,7 @@ def test_a_dictionary_makes_phonemes_for_any_source(tmp_path: Path, open_root: O
     assert labels_read(open_root()) == ["HH AH L OW Y UW"]
     with pytest.raises(InputError, match=r"made from a dictionary; give data.dictionary=FILE"):
         open_root(dictionary=None)
-    with pytest.raises(InputError, match=r"data.dictionary is set and data.source=t15 does not read it; t12 does"):
+    with pytest.raises(InputError, match=r"data.dictionary is set and data.source=t15 does not read it; t12 or npz or"):
         open_root(dictionary="cmu.txt", labels="letters")
 
 

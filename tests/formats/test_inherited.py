@@ -8,6 +8,7 @@ import pytest
 
 from mode_ssm.config import DataConfig, RunDataConfig
 from mode_ssm.data.source import READ_BY, SOURCES
+from mode_ssm.labels import T15
 from mode_ssm.recognition.network import Recogniser
 
 OWN: dict[str, Any] = {
@@ -19,7 +20,7 @@ OWN: dict[str, Any] = {
 
 
 def data_of(own: DataConfig, given: DataConfig) -> DataConfig:
-    run = SimpleNamespace(checkpoint=SimpleNamespace(config=SimpleNamespace(data=own)))
+    run = SimpleNamespace(checkpoint=SimpleNamespace(config=SimpleNamespace(data=own), labels=T15))
     return Recogniser.data(cast(Recogniser, run), given)
 
 

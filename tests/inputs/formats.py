@@ -45,6 +45,13 @@ SETTINGS = [
     Row(5, "a behaviour alone", nothing, "inspect {root} data.source=kunz data.behaviours=mouthed", 2, "needs a list"),
     Row(5, "a column of T15", nothing, "inspect {root} data.sentence_column=cue", 2, "does not read it; nwb does"),
     Row(5, "T15 as H2", nothing, "inspect {root} data.source=falcon_h2", 2, "holds no files such as sub-T5-held-in"),
-    Row(5, "no such format", nothing, "inspect {root} data.source=h2", 2, "choose t15 or npz or nwb or t12 or falcon"),
+    Row(
+        5,
+        "no such format",
+        nothing,
+        "inspect {root} data.source=h2",
+        2,
+        "choose t15 or npz or nwb or t12 or an4",
+    ),
 ]
 ROWS = [*EXPORTS, *SETTINGS]
