@@ -65,6 +65,7 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--folder", type=Path, help="where what is made up is kept; default: nowhere")
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args(words)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this behind it has SIGINT ignored
     with tempfile.TemporaryDirectory() as temporary:
         figures = measure(options, options.folder or Path(temporary))
     table = kept.read(options.result) | {options.name or options.over: figures}
