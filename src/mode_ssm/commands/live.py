@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -53,6 +54,7 @@ def live(config: LiveConfig) -> None:
     Raises:
         InputError: when anything named cannot be read or written, or the network needs the future.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started it with SIGINT ignored
     recogniser = _recogniser(config)
     talk = _talk(config)
     listens = replace(config, listen=talk is Talk.listen)
