@@ -23,8 +23,8 @@ def give_back_freed_memory() -> bool:
     """Ask the C library to hand each large block back to the system when it is freed; says whether it listened.
 
     Else glibc soon takes blocks of trials, no two of one size, from one heap, where whatever small lives on between
-    them leaves holes: a conversion would grow by a quarter of a megabyte with each trial. It costs page faults, a third
-    more time there. Elsewhere nothing happens.
+    them leaves holes: a conversion would grow by a quarter of a megabyte with each trial. It costs page faults: there
+    a quarter to three quarters more time. Elsewhere nothing happens.
     """
     return _ask(_MMAP_THRESHOLD, _OWN_BLOCK_BYTES)
 

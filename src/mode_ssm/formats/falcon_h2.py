@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from mode_ssm.checks import check_whole
 from mode_ssm.config import DataConfig
-from mode_ssm.errors import InputError, printable
-from mode_ssm.formats.files import FilesSource, Found
+from mode_ssm.errors import InputError
+from mode_ssm.formats.files import FilesSource, Found, cue_labels
 from mode_ssm.formats.mat import AGAIN
 from mode_ssm.formats.nwb_file import (
     HALF_FRAME,
@@ -34,7 +34,7 @@ from mode_ssm.formats.nwb_file import (
     trial_times,
 )
 from mode_ssm.formats.roots import files_below, root_files, unread_files
-from mode_ssm.index import MalformedError, Problem, Remedy, SplitIndex
+from mode_ssm.index import MalformedError, Problem, SplitIndex
 from mode_ssm.labels import LABELS_FILE, Labels, labels_of
 
 CHARACTERS = Labels(("_", *"abcdefghijklmnopqrstuvwxyz", ">", ",", "'", "~", "?"), boundary=27)
@@ -129,10 +129,8 @@ class H2Recording:
         if self._labels.made_from is not None:  # of the sentence, by a rule
             return Found(None, block, number, shape, None, sentence)
         try:
-            labels = np.array(self._labels.recorded.ids([*cue]), dtype=np.int64)
-        except InputError as error:
-            remedy = Remedy("Give a set of labels that has it: data.labels=FILE.yaml", "leave the trial out")
-            fault = MalformedError(f"has the cue '{printable(cue, 40)}': {str(error).partition(';')[0]}", remedy)
+            labels = cue_labels(cue, [*cue], self._labels.recorded)
+        except MalformedError as fault:
             return Found(None, block, number, shape, None, sentence, fault)
         return Found(None, block, number, shape, labels, sentence)
 

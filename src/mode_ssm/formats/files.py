@@ -14,6 +14,7 @@ from torch import Tensor
 from mode_ssm.batch import TrialKey
 from mode_ssm.checks import LabelArray, check_labels, check_shape, make_record
 from mode_ssm.dictionary import read_dictionary
+from mode_ssm.errors import InputError, printable
 from mode_ssm.formats.pronounced import Pronouncing
 from mode_ssm.formats.recent import Recent
 from mode_ssm.index import MalformedError, Problem, Record, Remedy, SplitIndex, Told
@@ -216,6 +217,19 @@ class FilesSource(ABC):
             labels = None
         said = None if labels is None else tuple(labels.tolist())
         return Told(session, found.block, found.number, said, found.sentence)
+
+
+def cue_labels(cue: str, symbols: Sequence[str], labels: Labels) -> LabelArray:
+    """
+    Raises:
+        MalformedError: where a symbol of the cue is none of the labels.
+    """
+    try:
+        return np.array(labels.ids(symbols), dtype=np.int64)
+    except InputError as error:
+        remedy = Remedy("Give a set of labels that has it: data.labels=FILE.yaml", "leave the trial out")
+        what = f"has the cue '{printable(cue, 40)}': {str(error).partition(';')[0]}"
+        raise MalformedError(what, remedy) from None
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from mode_ssm.checks import check_whole
 from mode_ssm.config import DataConfig
-from mode_ssm.errors import InputError, printable
-from mode_ssm.formats.files import FilesSource, Found
+from mode_ssm.errors import InputError
+from mode_ssm.formats.files import FilesSource, Found, cue_labels
 from mode_ssm.formats.mat import AGAIN, matrix, read_mat, row, variable
 from mode_ssm.formats.roots import files_below, root_files, unread_files
-from mode_ssm.index import MalformedError, Problem, Remedy
+from mode_ssm.index import MalformedError, Problem
 from mode_ssm.labels import LABELS_FILE, Labels, labels_of
 
 WORDS = Labels(("_", "ban", "choice", "day", "feel", "kite", "though", "were"))
@@ -138,11 +138,9 @@ def _found(trial: _Trial, words: Labels | None) -> Found:
     labels = None
     if words is not None:
         try:
-            labels = np.array(words.ids([trial.word]), dtype=np.int64)
-        except InputError as error:
-            remedy = Remedy("Give a set of labels that has it: data.labels=FILE.yaml", "leave the trial out")
-            what = f"has the cue '{printable(trial.word, 40)}': {str(error).partition(';')[0]}"
-            fault = fault or MalformedError(what, remedy)
+            labels = cue_labels(trial.word, [trial.word], words)
+        except MalformedError as malformed:
+            fault = fault or malformed
     return Found(trial.split, trial.block, trial.number, shape, labels, trial.word, fault)
 
 

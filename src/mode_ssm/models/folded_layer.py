@@ -18,7 +18,7 @@ class FoldedLayer(nn.Module):
     def __init__(self, layer: SSMLayer) -> None:
         super().__init__()
         self.config, self.inner = layer.config, layer.inner
-        self.initial_state = layer.initial_state
+        self._start = layer.initial_state(1)
         with torch.no_grad():
             self.in_proj = _linear(torch.cat([layer.mix_proj.weight, layer.gate_proj.weight]))
             self.out_proj = _linear(layer.out_proj.weight * layer.out_norm)
@@ -27,6 +27,9 @@ class FoldedLayer(nn.Module):
             self.dt_bias, self.rates = layer.dt_bias[0].clone(), -torch.exp(layer.log_rate[0])
             self.skip = layer.skip.repeat_interleave(layer.config.head_width)
         self._parts = [len(layer.mix_proj.weight), layer.inner, layer.heads]
+
+    def initial_state(self, trials: int) -> SSMState:
+        return SSMState(*(part.expand(trials, *part.shape[1:]) for part in self._start))
 
     def step(self, frame: Tensor, state: SSMState) -> tuple[Tensor, SSMState]:
         """The branch for the next frame (B, D) of each trial."""
