@@ -18,7 +18,7 @@ from mode_ssm.config import DataConfig
 from mode_ssm.dictionary import dictionary_lines
 from mode_ssm.errors import InputError, printable
 from mode_ssm.formats.an4_files import AGAIN, DICTIONARY, IDS, TEST_IDS, TRANSCRIPTION, find_an4, samples_of
-from mode_ssm.formats.files import FilesSource, Found
+from mode_ssm.formats.files import Found, IndexedSource
 from mode_ssm.formats.mfcc import check_installed, mfcc
 from mode_ssm.formats.pronounced import Pronouncing, sentence_words
 from mode_ssm.formats.recent import Recent
@@ -42,7 +42,7 @@ class Utterance(NamedTuple):
     split: str
 
 
-class An4Source(FilesSource):
+class An4Source(IndexedSource):
     """
     Raises:
         InputError: where the library of the features is not installed, there is no such archive or folder, or what it
@@ -72,9 +72,6 @@ class An4Source(FilesSource):
         self._pronouncing = Pronouncing(dictionary_lines(texts[DICTIONARY], DICTIONARY), DICTIONARY, self.labels)
         self._computed: Recent[Path, Computed] = Recent(1)  # all of them: 13 MB
         self._of_sessions: Recent[str, An4Recording] = Recent(MOST_SESSIONS)
-
-    def open(self, path: Path) -> "An4Recording":
-        raise NotImplementedError("The one file is of all sessions: see `recording`.")
 
     def recording(self, session: str, path: Path) -> "An4Recording":
         return self._of_sessions.get(session, lambda _: self._make(self._utterances[session], path))

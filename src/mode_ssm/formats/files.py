@@ -75,8 +75,8 @@ class _Part(NamedTuple):
     notes: list[Problem]
 
 
-class FilesSource(ABC):
-    """A mode_ssm.data.source.Source over files of any format.
+class IndexedSource(ABC):
+    """A mode_ssm.data.source.Source over files of any format, which says what of a file is a session's.
 
     Args:
         files: of each session and split, in order, the files that may hold some of it.
@@ -87,7 +87,6 @@ class FilesSource(ABC):
         InputError: where max_sessions is no number of sessions, or the dictionary cannot be read.
     """
 
-    kept = 8  # files that are held open, or in memory
     features_name = "features"  # what messages call them
     write_again = Remedy("Write the trial again", "remove it")
 
@@ -100,24 +99,15 @@ class FilesSource(ABC):
             self._dictionary = Pronouncing(read_dictionary(Path(dictionary)), dictionary, labels)
         self.sessions = first_by_date(files, max_sessions)
         self._files = {session: files[session] for session in self.sessions}
-        self._recordings: Recent[Path, Recording] = Recent(self.kept)
         self._parts: dict[tuple[str, str], _Part] = {}
 
     @abstractmethod
-    def open(self, path: Path) -> Recording:
-        """Read what a file says of its trials.
-
-        Raises:
-            MalformedError: where it cannot be read.
-        """
-
-    def recording(self, session: str, path: Path) -> Recording:  # noqa: ARG002 - a file is of one session, mostly
+    def recording(self, session: str, path: Path) -> Recording:
         """What of a file is a session's.
 
         Raises:
             MalformedError: where it cannot be read.
         """
-        return self._recordings.get(path, self.open)
 
     def unread(self) -> list[Problem]:
         """What looks like recordings under the root and is not read."""
@@ -217,6 +207,29 @@ class FilesSource(ABC):
             labels = None
         said = None if labels is None else tuple(labels.tolist())
         return Told(session, found.block, found.number, said, found.sentence)
+
+
+class FilesSource(IndexedSource):
+    """An IndexedSource over files of one session each."""
+
+    kept = 8  # files that are held open, or in memory
+
+    def __init__(
+        self, root: Path, files: SessionFiles, labels: Labels, max_sessions: int | None, dictionary: str | None = None
+    ) -> None:
+        super().__init__(root, files, labels, max_sessions, dictionary)
+        self._recordings: Recent[Path, Recording] = Recent(self.kept)
+
+    @abstractmethod
+    def open(self, path: Path) -> Recording:
+        """Read what a file says of its trials.
+
+        Raises:
+            MalformedError: where it cannot be read.
+        """
+
+    def recording(self, session: str, path: Path) -> Recording:  # noqa: ARG002
+        return self._recordings.get(path, self.open)
 
 
 def cue_labels(cue: str, symbols: Sequence[str], labels: Labels) -> LabelArray:
